@@ -1,0 +1,1 @@
+//! Compares sequence architectures: long-dependency accuracy, gradient norms, throughput against length.

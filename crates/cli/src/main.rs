@@ -1,0 +1,2 @@
+//! The `seqbench` program.
+fn main() {}

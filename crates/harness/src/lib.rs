@@ -1,0 +1,1 @@
+//! Plans and measures any architecture on any task, and names neither.

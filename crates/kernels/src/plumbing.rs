@@ -1,0 +1,36 @@
+//! Between candle's tensors and the plain slices kernels work on.
+
+use crate::real::Real;
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Tensor};
+
+/// The values of a contiguous CPU operand of a custom operation, in row-major order.
+///
+/// # Errors
+/// The operand is strided (callers make operands contiguous first) or of another type.
+pub(crate) fn operand<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        return Err(candle_core::Error::RequiresContiguous { op: "seqbench kernel" }.bt());
+    };
+    Ok(&T::values(storage)?[start..end])
+}
+
+/// Lends the values of a CPU tensor in row-major order to `use_them`, copying only if it is strided.
+pub(crate) fn with_values<T: Real, R>(tensor: &Tensor, use_them: impl FnOnce(&[T]) -> Result<R>) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        candle_core::Storage::Cpu(cpu) => use_them(operand(cpu, layout)?),
+        _ => candle_core::bail!("a CPU kernel was given a tensor on {:?}", tensor.device().location()),
+    }
+}
+
+/// A CPU tensor from values in row-major order.
+pub(crate) fn tensor<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &Device::Cpu)
+}
+
+/// Whether the fused kernels serve this tensor: on the CPU, in single or double precision. Elsewhere the
+/// plain formulation of [`crate::reference`] runs in candle's own operations.
+pub(crate) fn fused(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64)
+}

@@ -1,0 +1,1 @@
+//! Linear, norm, MLP, embedding: parameters joined to operations.
