@@ -79,15 +79,31 @@ pub fn active() -> Isa {
 
 /// How a kernel accumulates a product; chosen by the variant.
 pub trait Arith: Copy + Send + Sync + 'static {
+    /// Rows of 32 `f32` accumulators which the variant's vector registers hold beside the operands. Only
+    /// speed depends on it.
+    const TILE_ROWS: usize;
     /// `a · b + c`.
     fn fma<T: Real>(a: T, b: T, c: T) -> T;
 }
 
-/// One rounding, where the instruction exists.
+/// One rounding, with 32 registers of 64 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct FusedWide;
+
+impl Arith for FusedWide {
+    const TILE_ROWS: usize = 8;
+    #[inline(always)]
+    fn fma<T: Real>(a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
+    }
+}
+
+/// One rounding, with 16 registers of 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Fused;
 
 impl Arith for Fused {
+    const TILE_ROWS: usize = 2;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
@@ -99,6 +115,7 @@ impl Arith for Fused {
 pub struct Separate;
 
 impl Arith for Separate {
+    const TILE_ROWS: usize = 1;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
         a * b + c
@@ -154,7 +171,7 @@ fn cached(isa: Isa) -> bool {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn on_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run::<Fused>()
+    kernel.run::<FusedWide>()
 }
 
 #[cfg(target_arch = "x86_64")]

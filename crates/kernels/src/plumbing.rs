@@ -15,7 +15,10 @@ pub(crate) fn operand<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> 
 }
 
 /// Lends the values of a CPU tensor in row-major order to `use_them`, copying only if it is strided.
-pub(crate) fn with_values<T: Real, R>(tensor: &Tensor, use_them: impl FnOnce(&[T]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_values<T: Real, R>(
+    tensor: &Tensor,
+    use_them: impl FnOnce(&[T]) -> Result<R>,
+) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {

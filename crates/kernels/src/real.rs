@@ -180,7 +180,7 @@ impl Real for f32 {
         p = A::fma(p, square, -3.333_328_2e-1);
         let small = A::fma(p * square, self, self);
         let capped = if magnitude > 10.0 { 10.0 } else { magnitude };
-        let large = 1.0 - 2.0 / ((capped + capped).exp::<A>() + 1.0);
+        let large = 1.0 - 2.0 / (Real::exp::<A>(capped + capped) + 1.0);
         let large = if self < 0.0 { -large } else { large };
         if magnitude < 0.625 {
             small
@@ -222,7 +222,7 @@ impl Real for f32 {
         q = A::fma(q, t, 0.374_091_96);
         q = A::fma(q, t, 1.000_023_68);
         q = A::fma(q, t, -1.265_512_23);
-        let large = 1.0 - t * (q - square).exp::<A>();
+        let large = 1.0 - t * Real::exp::<A>(q - square);
         let large = if self < 0.0 { -large } else { large };
         if x < 0.75 {
             small
@@ -255,10 +255,10 @@ mod tests {
         #[inline(always)]
         fn run<A: Arith>(self) -> Vec<f32> {
             let apply = |x: f32| match self.1 {
-                Function::Exp => x.exp::<A>(),
-                Function::Tanh => x.tanh::<A>(),
-                Function::Sigmoid => x.sigmoid::<A>(),
-                Function::Erf => x.erf::<A>(),
+                Function::Exp => Real::exp::<A>(x),
+                Function::Tanh => Real::tanh::<A>(x),
+                Function::Sigmoid => Real::sigmoid::<A>(x),
+                Function::Erf => Real::erf::<A>(x),
             };
             self.0.iter().map(|x| apply(*x)).collect()
         }

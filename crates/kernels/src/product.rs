@@ -1,0 +1,394 @@
+//! Small dense products whose bits depend on nothing but the operands.
+//!
+//! Every element of `C` is one multiply-add chain over `k` in increasing order, begun at zero or at the
+//! element's present value. Tiles, edges and threads only decide which elements are computed together, so a
+//! product over part of the rows, columns or steps equals the same part of the whole product bit for bit.
+//!
+//! Inside another kernel call [`product`] or [`Packed::product`] with that kernel's arithmetic; from plain
+//! code call [`multiply`], which splits the rows over threads.
+
+use crate::isa::{Arith, Kernel, dispatch};
+use crate::parallel;
+use crate::real::Real;
+
+/// Columns of a tile: four registers of `f32` with AVX2, two with AVX-512.
+const COLUMNS: usize = 32;
+/// Depth of a block: 8 rows of `A` and one panel of `B` stay in the nearest cache.
+const DEPTH: usize = 256;
+/// Rows of a tile at most, in any variant.
+const MOST_ROWS: usize = 8;
+
+/// A matrix inside a slice: element `(i, j)` stands at `i · row + j · column`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix<'a, T> {
+    values: &'a [T],
+    row: usize,
+    column: usize,
+}
+
+impl<'a, T: Real> Matrix<'a, T> {
+    /// Rows that begin every `stride` elements; `stride` may exceed the width, for sub-blocks.
+    #[inline(always)]
+    pub(crate) fn new(values: &'a [T], stride: usize) -> Self {
+        Matrix { values, row: stride, column: 1 }
+    }
+
+    /// The same values read as the transposed matrix: weights `[out, in]` become `[in, out]`.
+    #[inline(always)]
+    pub(crate) fn transposed(self) -> Self {
+        Matrix { values: self.values, row: self.column, column: self.row }
+    }
+
+    /// The matrix without its first `rows` rows and `columns` columns.
+    #[inline(always)]
+    pub(crate) fn from(self, rows: usize, columns: usize) -> Self {
+        let skipped = (rows * self.row + columns * self.column).min(self.values.len());
+        Matrix { values: &self.values[skipped..], ..self }
+    }
+}
+
+/// Where the chain of each output element begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// `C = A · B`.
+    Zero,
+    /// `C = C + A · B`.
+    Existing,
+}
+
+/// `C[m, n] (+)= A[m, k] · B[k, n]`, split over threads by rows. `c` has rows every `c_stride` elements.
+pub(crate) fn multiply<T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    [m, n, k]: [usize; 3],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    start: Start,
+) {
+    parallel::over_rows(c, c_stride, m, m * n * k, |first, rows, c| {
+        dispatch(Multiply { c, c_stride, shape: [rows, n, k], a: a.from(first, 0), b, start });
+    });
+}
+
+struct Multiply<'a, 'c, T> {
+    c: &'c mut [T],
+    c_stride: usize,
+    shape: [usize; 3],
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    start: Start,
+}
+
+impl<T: Real> Kernel for Multiply<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arith>(self) {
+        product::<A, T>(self.c, self.c_stride, self.shape, self.a, self.b, self.start, &mut Vec::new());
+    }
+}
+
+/// `C[m, n] (+)= A[m, k] · B[k, n]` on this thread. `scratch` grows to one block of `B` and may be reused.
+#[inline(always)]
+pub(crate) fn product<A: Arith, T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    [m, n, k]: [usize; 3],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    start: Start,
+    scratch: &mut Vec<T>,
+) {
+    if k == 0 {
+        begin(c, c_stride, m, n, start);
+    }
+    for first in (0..k).step_by(DEPTH) {
+        let depth = DEPTH.min(k - first);
+        scratch.resize(n.div_ceil(COLUMNS) * COLUMNS * depth, T::ZERO);
+        pack_block(scratch, depth, n, b.from(first, 0));
+        let start = if first == 0 { start } else { Start::Existing };
+        block::<A, T>(c, c_stride, [m, n, depth], a.from(0, first), scratch, start);
+    }
+}
+
+/// A right-hand side `B[k, n]` laid out for repeated products, such as recurrent weights over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed<T> {
+    panels: Vec<T>,
+    k: usize,
+    n: usize,
+}
+
+impl<T: Real> Packed<T> {
+    /// Lays out `B[k, n]`.
+    pub(crate) fn new(b: Matrix<'_, T>, k: usize, n: usize) -> Self {
+        let width = n.div_ceil(COLUMNS) * COLUMNS;
+        let mut panels = vec![T::ZERO; width * k];
+        for first in (0..k).step_by(DEPTH) {
+            let depth = DEPTH.min(k - first);
+            pack_block(&mut panels[first * width..][..depth * width], depth, n, b.from(first, 0));
+        }
+        Packed { panels, k, n }
+    }
+
+    /// `C[m, n] (+)= A[m, k] · B` on this thread, without allocating.
+    #[inline(always)]
+    pub(crate) fn product<A: Arith>(
+        &self,
+        c: &mut [T],
+        c_stride: usize,
+        m: usize,
+        a: Matrix<'_, T>,
+        start: Start,
+    ) {
+        if self.k == 0 {
+            begin(c, c_stride, m, self.n, start);
+        }
+        let width = self.n.div_ceil(COLUMNS) * COLUMNS;
+        for first in (0..self.k).step_by(DEPTH) {
+            let depth = DEPTH.min(self.k - first);
+            let panels = &self.panels[first * width..][..depth * width];
+            let start = if first == 0 { start } else { Start::Existing };
+            block::<A, T>(c, c_stride, [m, self.n, depth], a.from(0, first), panels, start);
+        }
+    }
+}
+
+/// What a product over nothing leaves.
+#[inline(always)]
+fn begin<T: Real>(c: &mut [T], c_stride: usize, m: usize, n: usize, start: Start) {
+    if start == Start::Zero {
+        for i in 0..m {
+            c[i * c_stride..][..n].fill(T::ZERO);
+        }
+    }
+}
+
+/// Panels of 32 columns, each `[depth, 32]`, the last one padded with zeros.
+#[inline(always)]
+fn pack_block<T: Real>(panels: &mut [T], depth: usize, n: usize, b: Matrix<'_, T>) {
+    for (panel, into) in panels.chunks_exact_mut(depth * COLUMNS).enumerate() {
+        let width = COLUMNS.min(n - panel * COLUMNS);
+        let b = b.from(0, panel * COLUMNS);
+        if b.column == 1 {
+            for (p, into) in into.chunks_exact_mut(COLUMNS).enumerate() {
+                into[..width].copy_from_slice(&b.values[p * b.row..][..width]);
+                into[width..].fill(T::ZERO);
+            }
+        } else {
+            for j in 0..width {
+                let column = b.values[j * b.column..].iter().step_by(b.row.max(1));
+                for (into, value) in into[j..].iter_mut().step_by(COLUMNS).zip(column) {
+                    *into = *value;
+                }
+            }
+            for into in into.chunks_exact_mut(COLUMNS) {
+                into[width..].fill(T::ZERO);
+            }
+        }
+    }
+}
+
+/// One block of the depth: all rows of `A` against all panels.
+#[inline(always)]
+fn block<A: Arith, T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    [m, n, depth]: [usize; 3],
+    a: Matrix<'_, T>,
+    panels: &[T],
+    start: Start,
+) {
+    // A tile has the same number of bytes in either precision.
+    let most = (A::TILE_ROWS * 4 / size_of::<T>()).max(1);
+    let mut strip = [T::ZERO; MOST_ROWS * DEPTH];
+    let mut first = 0;
+    while first < m {
+        let left = m - first;
+        let shape = [n, depth];
+        let (c, a) = (&mut c[first * c_stride..], a.from(first, 0));
+        first += if most >= 8 && left >= 8 {
+            rows::<A, T, 8>(c, c_stride, shape, a, panels, start, &mut strip)
+        } else if most >= 4 && left >= 4 {
+            rows::<A, T, 4>(c, c_stride, shape, a, panels, start, &mut strip)
+        } else if most >= 2 && left >= 2 {
+            rows::<A, T, 2>(c, c_stride, shape, a, panels, start, &mut strip)
+        } else {
+            rows::<A, T, 1>(c, c_stride, shape, a, panels, start, &mut strip)
+        };
+    }
+}
+
+/// `R` rows of `A` against all panels. Returns `R`.
+#[inline(always)]
+fn rows<A: Arith, T: Real, const R: usize>(
+    c: &mut [T],
+    c_stride: usize,
+    [n, depth]: [usize; 2],
+    a: Matrix<'_, T>,
+    panels: &[T],
+    start: Start,
+    strip: &mut [T],
+) -> usize {
+    let strip = &mut strip[..R * depth];
+    for i in 0..R {
+        let row = a.from(i, 0).values.iter().step_by(a.column.max(1));
+        for (into, value) in strip[i..].iter_mut().step_by(R).zip(row) {
+            *into = *value;
+        }
+    }
+    for (panel, b) in panels.chunks_exact(depth * COLUMNS).enumerate() {
+        let at = panel * COLUMNS;
+        let width = COLUMNS.min(n - at);
+        if width == COLUMNS {
+            tile::<A, T, R>(&mut c[at..], c_stride, strip, b, start);
+        } else {
+            let mut edge = [[T::ZERO; COLUMNS]; R];
+            for i in 0..R {
+                edge[i][..width].copy_from_slice(&c[i * c_stride + at..][..width]);
+            }
+            tile::<A, T, R>(edge.as_flattened_mut(), COLUMNS, strip, b, start);
+            for i in 0..R {
+                c[i * c_stride + at..][..width].copy_from_slice(&edge[i][..width]);
+            }
+        }
+    }
+    R
+}
+
+/// `R` rows of 32 accumulators, kept in registers over the depth.
+#[inline(always)]
+fn tile<A: Arith, T: Real, const R: usize>(c: &mut [T], c_stride: usize, a: &[T], b: &[T], start: Start) {
+    let mut sums = [[T::ZERO; COLUMNS]; R];
+    if start == Start::Existing {
+        for i in 0..R {
+            sums[i].copy_from_slice(&c[i * c_stride..][..COLUMNS]);
+        }
+    }
+    for (a, b) in a.chunks_exact(R).zip(b.chunks_exact(COLUMNS)) {
+        for i in 0..R {
+            for j in 0..COLUMNS {
+                sums[i][j] = A::fma(a[i], b[j], sums[i][j]);
+            }
+        }
+    }
+    for i in 0..R {
+        c[i * c_stride..][..COLUMNS].copy_from_slice(&sums[i]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, dispatch_on};
+
+    fn values<T: Real>(seed: u64, count: usize) -> Vec<T> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            T::of((state >> 40) as f64 / (1u64 << 23) as f64 - 1.0)
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// The chain the module promises, element by element.
+    struct Chain<'a, T>(&'a mut [T], [usize; 3], &'a [T], &'a [T], Start);
+    impl<T: Real> Kernel for Chain<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<A: Arith>(self) {
+            let Chain(c, [m, n, k], a, b, start) = self;
+            for i in 0..m {
+                for j in 0..n {
+                    let from = if start == Start::Zero { T::ZERO } else { c[i * n + j] };
+                    c[i * n + j] = (0..k).fold(from, |sum, p| A::fma(a[i * k + p], b[p * n + j], sum));
+                }
+            }
+        }
+    }
+
+    fn transpose<T: Real>(a: &[T], rows: usize, columns: usize) -> Vec<T> {
+        (0..rows * columns).map(|at| a[at % rows * columns + at / rows]).collect()
+    }
+
+    fn every_layout_is_the_chain<T: Real + std::fmt::Debug>() {
+        let shapes = [[1, 1, 1], [3, 5, 7], [17, 33, 13], [8, 32, 256], [5, 70, 521], [23, 64, 1], [2, 3, 0]];
+        for ([m, n, k], start) in shapes.into_iter().flat_map(|s| [(s, Start::Zero), (s, Start::Existing)]) {
+            let (a, b, c) = (values::<T>(1, m * k), values::<T>(2, k * n), values::<T>(3, m * n));
+            let (at, bt) = (transpose(&a, m, k), transpose(&b, k, n));
+            for isa in Isa::available() {
+                let mut want = c.clone();
+                dispatch_on(isa, Chain(&mut want, [m, n, k], &a, &b, start));
+                let a_forms = [Matrix::new(&a, k), Matrix::new(&at, m).transposed()];
+                let b_forms = [Matrix::new(&b, n), Matrix::new(&bt, k).transposed()];
+                for (a, b) in a_forms.into_iter().flat_map(|a| b_forms.map(|b| (a, b))) {
+                    let mut got = c.clone();
+                    let shape = [m, n, k];
+                    dispatch_on(isa, Multiply { c: &mut got, c_stride: n, shape, a, b, start });
+                    assert_eq!(got, want, "{m} {n} {k} {start:?} {}", isa.name());
+                    let mut got = c.clone();
+                    dispatch_on(isa, WithPacked(&mut got, n, m, a, &Packed::new(b, k, n), start));
+                    assert_eq!(got, want, "packed {m} {n} {k} {start:?} {}", isa.name());
+                }
+            }
+        }
+    }
+
+    struct WithPacked<'a, T>(&'a mut [T], usize, usize, Matrix<'a, T>, &'a Packed<T>, Start);
+    impl<T: Real> Kernel for WithPacked<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<A: Arith>(self) {
+            self.4.product::<A>(self.0, self.1, self.2, self.3, self.5);
+        }
+    }
+
+    #[test]
+    fn every_layout_is_one_chain_in_single_precision() {
+        every_layout_is_the_chain::<f32>();
+    }
+
+    #[test]
+    fn every_layout_is_one_chain_in_double_precision() {
+        every_layout_is_the_chain::<f64>();
+    }
+
+    #[test]
+    fn sub_blocks_leave_their_surroundings_alone() {
+        let (a, b) = (values::<f64>(1, 6 * 9), values::<f64>(2, 5 * 40));
+        let mut c = vec![7.0; 6 * 50];
+        multiply(
+            &mut c[3..],
+            50,
+            [6, 40, 5],
+            Matrix::new(&a, 9).from(0, 2),
+            Matrix::new(&b, 40),
+            Start::Zero,
+        );
+        for (at, value) in c.iter().enumerate() {
+            let (i, j) = (at / 50, at % 50);
+            if (3..43).contains(&j) {
+                let want: f64 = (0..5).map(|p| a[i * 9 + 2 + p] * b[p * 40 + j - 3]).sum();
+                assert!((value - want).abs() < 1e-12);
+            } else {
+                assert_eq!(*value, 7.0, "row {i}, column {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_the_bits() {
+        let (m, n, k) = (37, 41, 43);
+        let (a, b) = (values::<f32>(1, m * k), values::<f32>(2, k * n));
+        let on = |threads| {
+            let mut c = vec![0.0; m * n];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
+                multiply(&mut c, n, [m, n, k], a, b, Start::Zero);
+            });
+            c
+        };
+        assert_eq!(on(1), on(2));
+        assert_eq!(on(1), on(3));
+    }
+}
