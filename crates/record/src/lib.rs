@@ -4,4 +4,17 @@
 
 pub mod schema;
 
+pub mod disk;
+pub mod error;
+pub mod identity;
+pub mod order;
+pub mod provenance;
+pub mod rows;
+pub mod store;
+
+pub use disk::{Disk, FailingDisk, RealDisk};
+pub use error::{Error, Result};
+pub use identity::{canonical, hash};
+pub use provenance::provenance;
 pub use schema::*;
+pub use store::{Scan, Store};

@@ -1,0 +1,285 @@
+//! The store: what is written reads back, nothing is ever half visible, damage is named and never read.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use seqbench_record::*;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
+/// A cell whose every value depends on `version`, so that a mixture of two would show.
+fn cell(id: &str, version: u32) -> CellFiles {
+    let v = f64::from(version);
+    CellFiles {
+        cell: Cell {
+            schema: SCHEMA_VERSION,
+            numerics: 1,
+            id: id.into(),
+            group: "g".into(),
+            experiment: "quick".into(),
+            purpose: Purpose::Final,
+            status: if version == 1 { Status::Failed } else { Status::Done },
+            reason: (version == 1).then(|| "its worker died".into()),
+            labels: Labels {
+                architecture: "lstm".into(),
+                model: "lstm forget_bias=1".into(),
+                task: "copying".into(),
+                coordinates: vec![Coordinate { key: "lag".into(), value: json!(10 * version) }],
+                seed: 2,
+            },
+            config: json!({"lr": 0.001, "version": version, "model": {"kind": "lstm"}}),
+            facts: BTreeMap::from([("parameters".into(), 1000.0 + v), ("final_loss".into(), 0.125 / v)]),
+            references: vec![Reference { name: "chance".into(), metric: "accuracy".into(), value: 0.125 }],
+            provenance: provenance("portable", 1, v),
+        },
+        scores: (0..3)
+            .map(|i| ScoreRow {
+                split: "test".into(),
+                length: 10,
+                lag: (i > 0).then_some(i),
+                metric: "accuracy".into(),
+                value: v / 3.0,
+                n: 7,
+            })
+            .collect(),
+        curves: vec![CurveRow { step: 0, metric: "train_loss".into(), value: v.ln() }],
+        profiles: vec![ProfileRow {
+            stage: "init".into(),
+            layer: 0,
+            wrt: "input".into(),
+            distance: 3,
+            summary: "geometric_mean".into(),
+            log10_norm: f64::NEG_INFINITY,
+            log10_relative: -0.1 * v,
+            trusted: true,
+        }],
+        timings: Vec::new(),
+        memory: vec![MemoryRow {
+            mode: "train".into(),
+            length: 10,
+            batch: 2,
+            peak_bytes: u64::MAX,
+            baseline_bytes: u64::from(version),
+        }],
+    }
+}
+
+/// Sorted names in a folder; none where there is no folder.
+fn names(path: &Path) -> Vec<String> {
+    if !path.exists() {
+        return Vec::new();
+    }
+    let mut names: Vec<_> =
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_reads_back_and_empty_kinds_have_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path().join("not/yet"));
+    assert_eq!(store.read("a1").unwrap(), None);
+    assert_eq!(store.cells().unwrap(), []);
+    assert!(!store.root().exists(), "reading creates nothing");
+    store.write(&cell("a1", 2)).unwrap();
+    store.write_experiment("question = \"?\"\n").unwrap();
+    assert_eq!(store.read("a1").unwrap(), Some(cell("a1", 2)));
+    assert_eq!(store.status("a1").unwrap(), Some(Status::Done));
+    assert_eq!(store.status("a2").unwrap(), None);
+    assert_eq!(store.experiment().unwrap().as_deref(), Some("question = \"?\"\n"));
+    assert_eq!(names(store.root()), ["cells", "experiment.toml"]);
+    assert_eq!(
+        names(&store.cell_dir("a1")),
+        ["cell.json", "curve.csv", "digests", "memory.csv", "profile.csv", "score.csv"]
+    );
+}
+
+#[test]
+fn a_failed_cell_is_replaced_without_trace() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    store.write(&cell("a1", 1)).unwrap();
+    assert_eq!(store.status("a1").unwrap(), Some(Status::Failed));
+    store.write(&cell("a1", 2)).unwrap();
+    assert_eq!(store.read("a1").unwrap(), Some(cell("a1", 2)));
+    assert_eq!(names(&root.path().join("cells")), ["a1"]);
+}
+
+#[test]
+fn cells_stand_in_one_order_whatever_their_identities() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    let mut expected = Vec::new();
+    for (purpose, model, lag, seed, id) in [
+        (Purpose::Trial, "rnn", 10, 0, "z"),
+        (Purpose::Final, "lstm", 9, 1, "y"),
+        (Purpose::Final, "lstm", 100, 0, "m"),
+        (Purpose::Final, "rnn", 10, 0, "b"),
+        (Purpose::Final, "rnn", 10, 1, "a"),
+        (Purpose::Timing, "lstm", 1, 0, "0"),
+    ] {
+        let mut files = cell(id, 2);
+        files.cell.purpose = purpose;
+        files.cell.labels.model = model.into();
+        files.cell.labels.coordinates[0].value = json!(lag);
+        files.cell.labels.seed = seed;
+        store.write(&files).unwrap();
+        expected.push(id);
+    }
+    let ids: Vec<_> = store.cells().unwrap().into_iter().map(|files| files.cell.id).collect();
+    assert_eq!(ids, expected);
+}
+
+/// Makes the n-th call fail, for every n, and asserts that a reader sees the old cell or the new one.
+fn never_torn(old: Option<CellFiles>, failing: fn(usize) -> FailingDisk) {
+    let new = cell("a1", 2);
+    let mut ends = [0, 0];
+    for n in 1.. {
+        let root = tempfile::tempdir().unwrap();
+        let real = Store::open(root.path());
+        if let Some(old) = &old {
+            real.write(old).unwrap();
+        }
+        let disk = Arc::new(failing(n));
+        let written = Store::with_disk(root.path(), disk.clone()).write(&new);
+        assert_eq!(written.is_err(), disk.fired(), "call {n}");
+        for sweep in [false, true] {
+            if sweep {
+                real.sweep_temporaries().unwrap();
+                let left = names(&root.path().join("cells"));
+                assert!(left.iter().all(|name| name == "a1"), "call {n}: {left:?}");
+            }
+            let found = real.read("a1").unwrap();
+            assert!(found == old || found.as_ref() == Some(&new), "call {n}: {found:?}");
+            assert_eq!(real.cells().unwrap(), found.clone().into_iter().collect::<Vec<_>>(), "call {n}");
+            ends[usize::from(found.as_ref() == Some(&new))] += 1;
+        }
+        real.write(&new).unwrap();
+        assert_eq!(real.read("a1").unwrap().as_ref(), Some(&new), "call {n}: written again");
+        if !disk.fired() {
+            assert!(n > 8 && ends[0] > 0 && ends[1] > 0, "{n} calls, {ends:?}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_once_leaves_the_old_cell_or_the_new_one() {
+    never_torn(None, FailingDisk::once);
+    never_torn(Some(cell("a1", 1)), FailingDisk::once);
+}
+
+#[test]
+fn a_killed_process_leaves_the_old_cell_or_the_new_one() {
+    never_torn(None, FailingDisk::from);
+    never_torn(Some(cell("a1", 1)), FailingDisk::from);
+}
+
+#[test]
+fn a_failing_read_is_an_error_and_not_a_missing_cell() {
+    let root = tempfile::tempdir().unwrap();
+    Store::open(root.path()).write(&cell("a1", 2)).unwrap();
+    for n in 1.. {
+        let disk = Arc::new(FailingDisk::once(n));
+        let found = Store::with_disk(root.path(), disk.clone()).read("a1");
+        assert_eq!(found.is_err(), disk.fired(), "call {n}");
+        if !disk.fired() {
+            assert!(n > 6);
+            return;
+        }
+        assert!(!found.unwrap_err().is_damage(), "call {n}");
+    }
+}
+
+#[test]
+fn a_living_process_keeps_its_temporary_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    store.write(&cell("a1", 2)).unwrap();
+    let cells = root.path().join("cells");
+    // Process 1 lives on every Linux; 4194305 is above the largest number a process can have there.
+    for name in [".tmp-b-1", ".tmp-c-4194305", ".tmp-d-nonsense"] {
+        fs::create_dir(cells.join(name)).unwrap();
+    }
+    store.sweep_temporaries().unwrap();
+    let left = if Path::new("/proc/1").exists() { vec![".tmp-b-1", "a1"] } else { vec!["a1"] };
+    assert_eq!(names(&cells), left);
+    assert_eq!(store.cells().unwrap().len(), 1, "temporary folders are no cells");
+}
+
+#[test]
+fn damage_is_named_counts_as_missing_and_spares_the_other_cells() {
+    type Harm = fn(&Path);
+    let harms: [(Harm, &str); 7] = [
+        (|dir| fs::write(dir.join("score.csv"), "split\n").unwrap(), "score.csv: differs from its digest"),
+        (|dir| fs::remove_file(dir.join("curve.csv")).unwrap(), "curve.csv: missing, though `digests`"),
+        (|dir| fs::remove_file(dir.join("digests")).unwrap(), "digests: missing"),
+        (|dir| fs::write(dir.join("digests"), "12  ../x\n").unwrap(), "digests:1: not a digest"),
+        (|dir| fs::write(dir.join("digests"), "").unwrap(), "cell.json: missing"),
+        (
+            |dir| {
+                let text = fs::read_to_string(dir.join("cell.json")).unwrap();
+                fs::write(dir.join("cell.json"), text.replace("lstm", "lstn")).unwrap();
+            },
+            "cell.json: differs from its digest",
+        ),
+        (
+            |dir| fs::rename(dir, dir.with_file_name("moved")).unwrap(),
+            "its identity is a1, its folder's moved",
+        ),
+    ];
+    for (harm, expected) in harms {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path());
+        store.write(&cell("a1", 2)).unwrap();
+        store.write(&cell("b2", 2)).unwrap();
+        harm(&store.cell_dir("a1"));
+        let scan = store.scan().unwrap();
+        assert_eq!(scan.cells, [cell("b2", 2)], "{expected}");
+        let [error] = &scan.damaged[..] else { panic!("{expected}: {:?}", scan.damaged) };
+        let text = error.to_string();
+        assert!(error.is_damage() && text.contains(expected), "{text}");
+        assert!(text.contains("delete the cell's folder"), "{text}");
+        assert_eq!(store.cells().unwrap_err().to_string(), text);
+        store.write(&cell("a1", 2)).unwrap();
+        assert_eq!(store.read("a1").unwrap(), Some(cell("a1", 2)), "{expected}: written again");
+    }
+}
+
+#[test]
+fn another_schema_or_a_misspelt_field_is_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    for (from, to, expected) in [
+        ("\"schema\": 1", "\"schema\": 9", "written with schema 9"),
+        ("\"numerics\"", "\"numeric\"", "cell.json:3: unknown field `numeric`"),
+    ] {
+        store.write(&cell("a1", 2)).unwrap();
+        let path = store.cell_dir("a1").join("cell.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        fs::write(&path, text.replace(from, to)).unwrap();
+        // With its digest made to fit, as a program of another version would have written it.
+        let digest = Sha256::digest(fs::read(&path).unwrap());
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(store.cell_dir("a1").join("digests"), format!("{digest}  cell.json\n")).unwrap();
+        let text = store.read("a1").unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_back_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    for id in ["", "../a", ".hidden", "a/b", "a b"] {
+        let text = store.write(&cell(id, 2)).unwrap_err().to_string();
+        assert!(text.contains("an identity is"), "{text}");
+    }
+    let mut files = cell("a1", 2);
+    files.cell.facts.insert("final_loss".into(), f64::NAN);
+    let text = store.write(&files).unwrap_err().to_string();
+    assert!(text.contains("fact final_loss is NaN"), "{text}");
+    assert_eq!(names(root.path()), Vec::<String>::new(), "nothing is created");
+}
