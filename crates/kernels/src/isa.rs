@@ -79,6 +79,8 @@ pub fn active() -> Isa {
 
 /// How a kernel accumulates a product; chosen by the variant.
 pub trait Arith: Copy + Send + Sync + 'static {
+    /// The variant this arithmetic runs in.
+    const ISA: Isa;
     /// Rows of 32 `f32` accumulators which the variant's vector registers hold beside the operands. Only
     /// speed depends on it.
     const TILE_ROWS: usize;
@@ -91,6 +93,7 @@ pub trait Arith: Copy + Send + Sync + 'static {
 pub struct FusedWide;
 
 impl Arith for FusedWide {
+    const ISA: Isa = Isa::Avx512;
     const TILE_ROWS: usize = 8;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
@@ -103,6 +106,7 @@ impl Arith for FusedWide {
 pub struct Fused;
 
 impl Arith for Fused {
+    const ISA: Isa = Isa::Avx2;
     const TILE_ROWS: usize = 2;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
@@ -115,6 +119,7 @@ impl Arith for Fused {
 pub struct Separate;
 
 impl Arith for Separate {
+    const ISA: Isa = Isa::Portable;
     const TILE_ROWS: usize = 1;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {

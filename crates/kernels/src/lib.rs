@@ -1,11 +1,35 @@
 //! Fused differentiable operations on the CPU: recurrences, scans, attention, norms, losses and the
 //! optimizer's step. This crate knows tensors and knows no model. Each operation has a plain formulation in
-//! candle's own operations beside it (`reference`), which serves as its test and as its fallback on other
-//! devices.
+//! candle's own operations beside it ([`reference`](mod@reference)), which serves as its test and as its
+//! fallback on other devices.
 //!
 //! Bits do not depend on the number of threads: every output element is one multiply-add chain in a fixed
 //! order, and work is split over outputs only.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod isa;
 pub mod real;
+
+mod parallel;
 mod plumbing;
+mod product;
+mod rows;
+
+mod activation;
+mod embedding;
+mod gather;
+mod linear;
+mod loss;
+mod norm;
+pub mod optimizer;
+pub mod reference;
+mod scan;
+
+pub use activation::{gelu, silu};
+pub use embedding::embedding;
+pub use gather::gather_steps;
+pub use linear::{LinearCell, linear};
+pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
+pub use norm::{layer_norm, rms_norm};
+pub use scan::{ScanCell, ScanParameters, diagonal_scan};

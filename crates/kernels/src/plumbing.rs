@@ -37,3 +37,29 @@ pub(crate) fn tensor<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result
 pub(crate) fn fused(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64)
 }
+
+/// Checks an argument's shape.
+///
+/// # Errors
+/// Names the operation, the argument and both shapes.
+pub(crate) fn expect_shape(operation: &str, argument: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
+    if tensor.dims() != shape {
+        candle_core::bail!("{operation}: {argument} is {:?}, expected {shape:?}", tensor.dims());
+    }
+    Ok(())
+}
+
+/// Checks that an argument has the type of the first one.
+///
+/// # Errors
+/// Names the operation, the argument and both types.
+pub(crate) fn expect_dtype(operation: &str, argument: &str, tensor: &Tensor, like: &Tensor) -> Result<()> {
+    if tensor.dtype() != like.dtype() {
+        candle_core::bail!(
+            "{operation}: {argument} is {:?}, expected {:?} like the first argument",
+            tensor.dtype(),
+            like.dtype()
+        );
+    }
+    Ok(())
+}

@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 
 /// `count` numbers in (−1, 1), the same on every machine.
-pub fn values(seed: u64, count: usize) -> Vec<f64> {
+pub(crate) fn values(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut next = || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -19,29 +19,29 @@ pub fn values(seed: u64, count: usize) -> Vec<f64> {
 }
 
 /// A tensor of [`values`].
-pub fn tensor(seed: u64, shape: impl Into<Shape>, dtype: DType) -> Tensor {
+pub(crate) fn tensor(seed: u64, shape: impl Into<Shape>, dtype: DType) -> Tensor {
     let shape = shape.into();
     let values = values(seed, shape.elem_count());
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
 }
 
 /// A tracked tensor of [`values`].
-pub fn var(seed: u64, shape: impl Into<Shape>, dtype: DType) -> Var {
+pub(crate) fn var(seed: u64, shape: impl Into<Shape>, dtype: DType) -> Var {
     Var::from_tensor(&tensor(seed, shape, dtype)).unwrap()
 }
 
 /// All values in row-major order.
-pub fn flat(tensor: &Tensor) -> Vec<f64> {
+pub(crate) fn flat(tensor: &Tensor) -> Vec<f64> {
     tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// All values as bits, which tell 0 from −0 and one NaN from another.
-pub fn bits(tensor: &Tensor) -> Vec<u64> {
+pub(crate) fn bits(tensor: &Tensor) -> Vec<u64> {
     flat(tensor).into_iter().map(f64::to_bits).collect()
 }
 
 /// Largest difference, relative to the largest wanted magnitude (at least 1).
-pub fn assert_close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
+pub(crate) fn assert_close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
     assert_eq!(got.dims(), want.dims(), "{what}: shapes");
     let (got, want) = (flat(got), flat(want));
     let scale = want.iter().fold(1.0_f64, |scale, value| scale.max(value.abs()));
@@ -53,7 +53,7 @@ pub fn assert_close(what: &str, got: &Tensor, want: &Tensor, tolerance: f64) {
 }
 
 /// A scalar that weights every element of every output differently, so that each has its own gradient.
-pub fn weighted(outputs: &[&Tensor]) -> Result<Tensor> {
+pub(crate) fn weighted(outputs: &[&Tensor]) -> Result<Tensor> {
     let mut total = None;
     for (at, output) in outputs.iter().enumerate() {
         let weights = tensor(1000 + at as u64, output.shape(), output.dtype());
@@ -67,13 +67,13 @@ pub fn weighted(outputs: &[&Tensor]) -> Result<Tensor> {
 }
 
 /// The gradients of a scalar with respect to each variable; all must exist.
-pub fn gradients(loss: &Tensor, inputs: &[&Var]) -> Vec<Tensor> {
+pub(crate) fn gradients(loss: &Tensor, inputs: &[&Var]) -> Vec<Tensor> {
     let store = loss.backward().unwrap();
     inputs.iter().map(|input| store.get(input.as_tensor()).expect("a gradient").clone()).collect()
 }
 
 /// Compares the gradients of a scalar function with central differences, element by element, in `f64`.
-pub fn assert_finite_differences(
+pub(crate) fn assert_finite_differences(
     inputs: &[&Var],
     function: impl Fn(&[Tensor]) -> Result<Tensor>,
     tolerance: f64,
@@ -101,12 +101,12 @@ pub fn assert_finite_differences(
 }
 
 /// Runs `work` in a pool of its own with that many threads.
-pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
 /// Asserts that `work` gives the same bits on 1, 2 and 3 threads.
-pub fn assert_same_on_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
+pub(crate) fn assert_same_on_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
     let one = on_threads(1, || work().iter().map(bits).collect::<Vec<_>>());
     for threads in [2, 3] {
         let many = on_threads(threads, || work().iter().map(bits).collect::<Vec<_>>());
@@ -121,7 +121,7 @@ const CHILD: &str = "SEQBENCH_TEST_CHILD";
 
 /// Runs the calling test's `body` once in a child process for each instruction-set variant of this machine.
 /// `test` is the full name of the calling test, as `cargo test` prints it.
-pub fn on_every_isa(test: &str, body: impl FnOnce()) {
+pub(crate) fn on_every_isa(test: &str, body: impl FnOnce()) {
     use seqbench_kernels::isa::{ISA_VARIABLE, Isa, active};
     if let Some(isa) = std::env::var_os(CHILD) {
         assert_eq!(isa.to_string_lossy(), active().name());

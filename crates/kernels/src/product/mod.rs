@@ -7,12 +7,13 @@
 //! Inside another kernel call [`product`] or [`Packed::product`] with that kernel's arithmetic; from plain
 //! code call [`multiply`], which splits the rows over threads.
 
+mod tile;
+
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::parallel;
 use crate::real::Real;
+use tile::{COLUMNS, tile};
 
-/// Columns of a tile: four registers of `f32` with AVX2, two with AVX-512.
-const COLUMNS: usize = 32;
 /// Depth of a block: 8 rows of `A` and one panel of `B` stay in the nearest cache.
 const DEPTH: usize = 256;
 /// Rows of a tile at most, in any variant.
@@ -236,44 +237,33 @@ fn rows<A: Arith, T: Real, const R: usize>(
             *into = *value;
         }
     }
-    for (panel, b) in panels.chunks_exact(depth * COLUMNS).enumerate() {
-        let at = panel * COLUMNS;
-        let width = COLUMNS.min(n - at);
-        if width == COLUMNS {
-            tile::<A, T, R>(&mut c[at..], c_stride, strip, b, start);
+    let existing = start == Start::Existing;
+    let whole = n / COLUMNS;
+    let mut panel = 0;
+    while panel < whole {
+        let (at, b) = (panel * COLUMNS, &panels[panel * depth * COLUMNS..]);
+        // One row alone waits for each multiply-add; two panels at once fill the gap.
+        if R == 1 && whole - panel >= 2 {
+            tile::<A, T, R, 2>(&mut c[at..], c_stride, strip, &b[..2 * depth * COLUMNS], existing);
+            panel += 2;
         } else {
-            let mut edge = [[T::ZERO; COLUMNS]; R];
-            for i in 0..R {
-                edge[i][..width].copy_from_slice(&c[i * c_stride + at..][..width]);
-            }
-            tile::<A, T, R>(edge.as_flattened_mut(), COLUMNS, strip, b, start);
-            for i in 0..R {
-                c[i * c_stride + at..][..width].copy_from_slice(&edge[i][..width]);
-            }
+            tile::<A, T, R, 1>(&mut c[at..], c_stride, strip, &b[..depth * COLUMNS], existing);
+            panel += 1;
+        }
+    }
+    let at = whole * COLUMNS;
+    let width = n - at;
+    if width > 0 {
+        let mut edge = [[T::ZERO; COLUMNS]; R];
+        for i in 0..R {
+            edge[i][..width].copy_from_slice(&c[i * c_stride + at..][..width]);
+        }
+        tile::<A, T, R, 1>(edge.as_flattened_mut(), COLUMNS, strip, &panels[at * depth..], existing);
+        for i in 0..R {
+            c[i * c_stride + at..][..width].copy_from_slice(&edge[i][..width]);
         }
     }
     R
-}
-
-/// `R` rows of 32 accumulators, kept in registers over the depth.
-#[inline(always)]
-fn tile<A: Arith, T: Real, const R: usize>(c: &mut [T], c_stride: usize, a: &[T], b: &[T], start: Start) {
-    let mut sums = [[T::ZERO; COLUMNS]; R];
-    if start == Start::Existing {
-        for i in 0..R {
-            sums[i].copy_from_slice(&c[i * c_stride..][..COLUMNS]);
-        }
-    }
-    for (a, b) in a.chunks_exact(R).zip(b.chunks_exact(COLUMNS)) {
-        for i in 0..R {
-            for j in 0..COLUMNS {
-                sums[i][j] = A::fma(a[i], b[j], sums[i][j]);
-            }
-        }
-    }
-    for i in 0..R {
-        c[i * c_stride..][..COLUMNS].copy_from_slice(&sums[i]);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,248 @@
+//! The affine map `y = x Wᵀ + b`, with the bits of [`product`](crate::product): a row's result depends
+//! neither on the other rows nor on the threads.
+
+use crate::isa::{Arith, Kernel, dispatch};
+use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_values};
+use crate::product::{Matrix, Packed, Start, multiply};
+use crate::real::Real;
+use crate::{parallel, reference};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
+
+/// Applies `y = x Wᵀ + b` to the last dimension: xs `[.., in]`, weight `[out, in]`, bias `[out]`, result
+/// `[.., out]`. Differentiable in all arguments.
+///
+/// # Errors
+/// Shapes do not fit together or types differ.
+pub fn linear(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    check(xs, weight, bias)?;
+    if !fused(xs) {
+        return reference::linear(xs, weight, bias);
+    }
+    let (xs, weight) = (xs.contiguous()?, weight.contiguous()?);
+    let Some(bias) = bias else { return xs.apply_op2(&weight, Linear) };
+    xs.apply_op3(&weight, &bias.contiguous()?, Linear)
+}
+
+pub(crate) fn check(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    let Ok((outputs, inputs)) = weight.dims2() else {
+        candle_core::bail!("linear: weight is {:?}, expected [out, in]", weight.dims());
+    };
+    if xs.dims().last() != Some(&inputs) {
+        candle_core::bail!(
+            "linear: xs is {:?}, expected [.., {inputs}] for weight {:?}",
+            xs.dims(),
+            weight.dims()
+        );
+    }
+    expect_dtype("linear", "weight", weight, xs)?;
+    if let Some(bias) = bias {
+        expect_shape("linear", "bias", bias, &[outputs])?;
+        expect_dtype("linear", "bias", bias, xs)?;
+    }
+    Ok(())
+}
+
+/// [`linear`] on plain slices for decoders: the weight is laid out once and a call allocates nothing. Values
+/// equal those of [`linear`] bit for bit.
+#[derive(Clone, Debug)]
+pub struct LinearCell<T> {
+    weight: Packed<T>,
+    bias: Option<Vec<T>>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl<T: Real> LinearCell<T> {
+    /// Takes over weight `[out, in]` and bias `[out]`.
+    ///
+    /// # Errors
+    /// Shapes do not fit together, or the tensors are not CPU tensors of type `T`.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let (outputs, inputs) = weight.dims2()?;
+        if let Some(bias) = bias {
+            expect_shape("linear", "bias", bias, &[outputs])?;
+        }
+        Ok(LinearCell {
+            weight: packed_weight(weight, outputs, inputs)?,
+            bias: bias.map(|bias| with_values(bias, |bias| Ok(bias.to_vec()))).transpose()?,
+            inputs,
+            outputs,
+        })
+    }
+
+    /// `ys[batch, out] = xs[batch, in] · Wᵀ + b`; the batch follows from the length of `xs`.
+    pub fn step(&self, xs: &[T], ys: &mut [T]) {
+        dispatch(Step { cell: self, xs, ys });
+    }
+}
+
+/// A weight `[out, in]` laid out as the right-hand side `[in, out]`.
+pub(crate) fn packed_weight<T: Real>(weight: &Tensor, outputs: usize, inputs: usize) -> Result<Packed<T>> {
+    with_values(weight, |weight| Ok(Packed::new(Matrix::new(weight, inputs).transposed(), inputs, outputs)))
+}
+
+struct Step<'a, T> {
+    cell: &'a LinearCell<T>,
+    xs: &'a [T],
+    ys: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Step<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arith>(self) {
+        let LinearCell { weight, bias, inputs, outputs } = self.cell;
+        let batch = self.ys.len() / outputs.max(&1);
+        let start = begin(self.ys, bias.as_deref());
+        weight.product::<A>(self.ys, *outputs, batch, Matrix::new(self.xs, *inputs), start);
+    }
+}
+
+/// Writes the bias into every row, if there is one: each chain begins with it.
+fn begin<T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
+    let Some(bias) = bias else { return Start::Zero };
+    for row in ys.chunks_exact_mut(bias.len().max(1)) {
+        row.copy_from_slice(bias);
+    }
+    Start::Existing
+}
+
+struct Linear;
+
+fn forward<T: Real>(
+    xs: &[T],
+    weight: &[T],
+    bias: Option<&[T]>,
+    xs_shape: &Layout,
+    weight_shape: &Layout,
+) -> Result<(CpuStorage, Shape)> {
+    let (outputs, inputs) = weight_shape.shape().dims2()?;
+    let mut shape = xs_shape.shape().dims().to_vec();
+    let rows = shape[..shape.len() - 1].iter().product();
+    if let Some(last) = shape.last_mut() {
+        *last = outputs;
+    }
+    let mut ys = vec![T::ZERO; rows * outputs];
+    let start = begin(&mut ys, bias);
+    let weight = Matrix::new(weight, inputs).transposed();
+    multiply(&mut ys, outputs, [rows, outputs, inputs], Matrix::new(xs, inputs), weight, start);
+    Ok((T::to_cpu_storage_owned(ys), shape.into()))
+}
+
+/// Gradients of xs, weight and bias, the latter whether or not there is one: it costs a sum.
+fn backward<T: Real>(xs: &Tensor, weight: &Tensor, upstream: &Tensor) -> Result<[Tensor; 3]> {
+    let (outputs, inputs) = weight.dims2()?;
+    let rows = xs.elem_count() / inputs.max(1);
+    with_values::<T, _>(xs, |x| {
+        with_values::<T, _>(weight, |w| {
+            with_values::<T, _>(upstream, |g| {
+                let mut dx = vec![T::ZERO; rows * inputs];
+                let rows_of_g = Matrix::new(g, outputs);
+                multiply(
+                    &mut dx,
+                    inputs,
+                    [rows, inputs, outputs],
+                    rows_of_g,
+                    Matrix::new(w, inputs),
+                    Start::Zero,
+                );
+                let (dw, db) = weight_gradients(g, outputs, Matrix::new(x, inputs), inputs, rows);
+                Ok([tensor(dx, xs.shape())?, tensor(dw, weight.shape())?, tensor(db, outputs)?])
+            })
+        })
+    })
+}
+
+/// `dW[out, in] = Gᵀ X` and `db[out] = Σ G` for G `[rows, out]` and X `[rows, in]`: chains over the rows in
+/// their order, split over threads by outputs.
+pub(crate) fn weight_gradients<T: Real>(
+    g: &[T],
+    outputs: usize,
+    xs: Matrix<'_, T>,
+    inputs: usize,
+    rows: usize,
+) -> (Vec<T>, Vec<T>) {
+    let mut dw = vec![T::ZERO; outputs * inputs];
+    let transposed = Matrix::new(g, outputs).transposed();
+    multiply(&mut dw, inputs, [outputs, inputs, rows], transposed, xs, Start::Zero);
+    let mut db = vec![T::ZERO; outputs];
+    parallel::over_rows(&mut db, 1, outputs, outputs * rows, |first, count, db| {
+        for row in g.chunks_exact(outputs.max(1)) {
+            for (sum, g) in db.iter_mut().zip(&row[first..first + count]) {
+                *sum += *g;
+            }
+        }
+    });
+    (dw, db)
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        match xs {
+            CpuStorage::F32(_) => forward::<f32>(operand(xs, xl)?, operand(w, wl)?, None, xl, wl),
+            _ => forward::<f64>(operand(xs, xl)?, operand(w, wl)?, None, xl, wl),
+        }
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        upstream: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [dx, dw, _] = match xs.dtype() {
+            DType::F32 => backward::<f32>(xs, weight, upstream)?,
+            _ => backward::<f64>(xs, weight, upstream)?,
+        };
+        Ok((Some(dx), Some(dw)))
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        match xs {
+            CpuStorage::F32(_) => {
+                forward::<f32>(operand(xs, xl)?, operand(w, wl)?, Some(operand(b, bl)?), xl, wl)
+            }
+            _ => forward::<f64>(operand(xs, xl)?, operand(w, wl)?, Some(operand(b, bl)?), xl, wl),
+        }
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        upstream: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [dx, dw, db] = match xs.dtype() {
+            DType::F32 => backward::<f32>(xs, weight, upstream)?,
+            _ => backward::<f64>(xs, weight, upstream)?,
+        };
+        Ok((Some(dx), Some(dw), Some(db)))
+    }
+}
