@@ -1,1 +1,9 @@
-//! Rows to tables and plots.
+//! Rows to tables and plots. Depends on neither candle nor a registry: rows carry chance and labels.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod statistics;
+
+pub mod summary;
+
+pub mod plot;

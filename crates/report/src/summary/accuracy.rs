@@ -1,0 +1,263 @@
+//! Accuracy of a setting over its seeds, and against the lag of the scored position.
+
+use super::Setting;
+use crate::statistics::{Estimate, SeedValue, Success, mean, median};
+use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Accuracy from which a run counts as solved, where neither the fact `solved_threshold` nor `measure.solved`
+/// of the configuration says otherwise.
+pub const DEFAULT_SOLVED: f64 = 0.95;
+
+/// Metrics that stand for a task without `accuracy`, the first that was scored.
+const PRIMARY: [&str; 5] = ["accuracy", "bits_per_byte", "mse", "loss_nats", "loss"];
+
+/// Whether more of a metric is better; all others are losses.
+pub fn higher_is_better(metric: &str) -> bool {
+    metric.ends_with("accuracy") || metric == "exact_match"
+}
+
+/// How the cells of a setting ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Ran to the end.
+    pub done: usize,
+    /// Stopped being finite: no value in any mean, and unsolved.
+    pub diverged: usize,
+    /// Failed for reasons of the environment: counted nowhere else.
+    pub failed: usize,
+    /// Not started: counted nowhere else.
+    pub skipped: usize,
+}
+
+impl Counts {
+    fn of(cells: &[&CellFiles]) -> Self {
+        let mut counts = Self::default();
+        for files in cells {
+            match files.cell.status {
+                Status::Done => counts.done += 1,
+                Status::Diverged => counts.diverged += 1,
+                Status::Failed => counts.failed += 1,
+                Status::Skipped => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// Median over seeds of the optimizer steps until solved, where runs that never were count as longer than any.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct StepsToSolve {
+    /// The median; none where half of the runs or more were not solved: it is then above the budget.
+    pub median: Option<f64>,
+    /// Runs that say when they solved it.
+    pub solved: usize,
+    /// Runs in all.
+    pub n: usize,
+}
+
+/// Accuracy of one setting on the test stream, over its seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AccuracyGroup {
+    /// The setting.
+    pub setting: Setting,
+    /// The metric: `accuracy`, or the loss of a task without.
+    pub metric: String,
+    /// Nominal length evaluated: the fact `primary_length`, else the largest.
+    pub length: Option<u64>,
+    /// Its value over seeds. A diverged run has none.
+    pub value: Estimate,
+    /// Runs solved of those done or diverged; none for a metric without threshold.
+    pub solved: Option<Success>,
+    /// The value from which a run counts as solved.
+    pub threshold: Option<f64>,
+    /// Share of sequences right in every scored position, over seeds.
+    pub exact_match: Estimate,
+    /// Chance and trivial predictors, of any metric.
+    pub references: Vec<Reference>,
+    /// Steps until solved; none where no run says.
+    pub steps_to_solve: Option<StepsToSolve>,
+    /// Optimizer steps a run may take, where the facts say.
+    pub steps: Option<f64>,
+    /// Trainable numbers of the model.
+    pub parameters: Option<f64>,
+    /// How the cells ended.
+    pub counts: Counts,
+    /// Why cells are not done, each reason once.
+    pub reasons: Vec<String>,
+}
+
+impl AccuracyGroup {
+    /// What chance reaches in this metric.
+    pub fn chance(&self) -> Option<f64> {
+        self.of_metric().find(|reference| reference.name == "chance").map(|reference| reference.value)
+    }
+
+    /// The best trivial predictor of this metric, chance apart.
+    pub fn trivial(&self) -> Option<&Reference> {
+        let others = self.of_metric().filter(|reference| reference.name != "chance");
+        if higher_is_better(&self.metric) {
+            others.max_by(|a, b| a.value.total_cmp(&b.value))
+        } else {
+            others.min_by(|a, b| a.value.total_cmp(&b.value))
+        }
+    }
+
+    fn of_metric(&self) -> impl Iterator<Item = &Reference> {
+        self.references.iter().filter(|reference| reference.metric == self.metric)
+    }
+}
+
+/// Accuracy against lag inside one setting.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LagCurve {
+    /// The setting.
+    pub setting: Setting,
+    /// The metric.
+    pub metric: String,
+    /// Nominal length evaluated.
+    pub length: u64,
+    /// What chance reaches.
+    pub chance: Option<f64>,
+    /// By rising lag.
+    pub points: Vec<LagPoint>,
+}
+
+/// One lag of a [`LagCurve`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LagPoint {
+    /// Steps from the evidence to the scored position; the upper end of a band.
+    pub lag: u64,
+    /// Its value over seeds.
+    pub value: Estimate,
+    /// Scored positions behind it, over all seeds.
+    pub positions: u64,
+}
+
+/// The group of a setting; none where its cells measure no accuracy.
+pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyGroup> {
+    let wanted =
+        |files: &&&CellFiles| files.cell.config.pointer("/measure/accuracy") != Some(&Value::Bool(false));
+    let metric = primary_metric(cells);
+    if metric.is_none() && !cells.iter().filter(wanted).any(|files| files.cell.status != Status::Done) {
+        return None;
+    }
+    let metric = metric.unwrap_or_else(|| PRIMARY[0].to_string());
+    let length = primary_length(cells, &metric);
+    let value = over_seeds(cells, &metric, length);
+    let threshold = (metric == PRIMARY[0]).then(|| threshold(cells));
+    let counts = Counts::of(cells);
+    let solved = threshold.map(|threshold| {
+        let k = value.values.iter().filter(|seed| seed.value >= threshold).count();
+        Success::new(k, value.n + counts.diverged)
+    });
+    let mut reasons: Vec<_> = cells.iter().filter_map(|files| files.cell.reason.clone()).collect();
+    reasons.sort();
+    reasons.dedup();
+    Some(AccuracyGroup {
+        setting: setting.clone(),
+        exact_match: over_seeds(cells, "exact_match", length),
+        references: references(cells),
+        steps_to_solve: steps_to_solve(cells, &counts),
+        steps: largest_fact(cells, "steps"),
+        parameters: largest_fact(cells, "parameters"),
+        metric,
+        length,
+        value,
+        solved,
+        threshold,
+        counts,
+        reasons,
+    })
+}
+
+/// The lag curve of a setting; none where no position has a lag.
+pub(crate) fn lag_curve(setting: &Setting, cells: &[&CellFiles]) -> Option<LagCurve> {
+    let metric = primary_metric(cells)?;
+    let length = primary_length(cells, &metric)?;
+    let mut points: BTreeMap<u64, (Vec<SeedValue>, u64)> = BTreeMap::new();
+    for files in done(cells) {
+        for row in test_rows(files, &metric).filter(|row| row.length == length) {
+            if let Some(lag) = row.lag {
+                let (values, positions) = points.entry(lag).or_default();
+                values.push(SeedValue { seed: files.cell.labels.seed, value: row.value });
+                *positions += row.n;
+            }
+        }
+    }
+    let points: Vec<_> = points
+        .into_iter()
+        .map(|(lag, (values, positions))| LagPoint { lag, value: Estimate::new(values), positions })
+        .collect();
+    let chance = references(cells)
+        .into_iter()
+        .find(|reference| reference.name == "chance" && reference.metric == metric)
+        .map(|reference| reference.value);
+    (!points.is_empty()).then(|| LagCurve { setting: setting.clone(), metric, length, chance, points })
+}
+
+fn done<'a>(cells: &'a [&'a CellFiles]) -> impl Iterator<Item = &'a CellFiles> {
+    cells.iter().copied().filter(|files| files.cell.status == Status::Done)
+}
+
+fn test_rows<'a>(files: &'a CellFiles, metric: &'a str) -> impl Iterator<Item = &'a ScoreRow> {
+    files.scores.iter().filter(move |row| row.split == "test" && row.metric == metric)
+}
+
+fn primary_metric(cells: &[&CellFiles]) -> Option<String> {
+    let scored = |metric: &&str| done(cells).any(|files| test_rows(files, metric).next().is_some());
+    PRIMARY.iter().copied().find(scored).map(String::from)
+}
+
+fn primary_length(cells: &[&CellFiles], metric: &str) -> Option<u64> {
+    let stated = largest_fact(cells, "primary_length").map(|length| length as u64);
+    let scored = done(cells).flat_map(|files| test_rows(files, metric)).map(|row| row.length);
+    stated.or(scored.max())
+}
+
+/// The value of every seed that is done, over all lags together.
+fn over_seeds(cells: &[&CellFiles], metric: &str, length: Option<u64>) -> Estimate {
+    let value = |files: &CellFiles| {
+        let row = test_rows(files, metric).find(|row| row.lag.is_none() && Some(row.length) == length)?;
+        Some(SeedValue { seed: files.cell.labels.seed, value: row.value })
+    };
+    Estimate::new(done(cells).filter_map(value).collect())
+}
+
+fn threshold(cells: &[&CellFiles]) -> f64 {
+    let configured = || {
+        cells.iter().find_map(|files| files.cell.config.pointer("/measure/solved").and_then(Value::as_f64))
+    };
+    largest_fact(cells, "solved_threshold").or_else(configured).unwrap_or(DEFAULT_SOLVED)
+}
+
+fn steps_to_solve(cells: &[&CellFiles], counts: &Counts) -> Option<StepsToSolve> {
+    let mut steps: Vec<f64> =
+        done(cells).filter_map(|files| files.cell.facts.get("steps_to_solve").copied()).collect();
+    let solved = steps.len();
+    let n = counts.done + counts.diverged;
+    steps.resize(n, f64::INFINITY);
+    let median = median(&steps).filter(|steps| steps.is_finite());
+    (solved > 0).then_some(StepsToSolve { median, solved, n })
+}
+
+fn references(cells: &[&CellFiles]) -> Vec<Reference> {
+    let mut found: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    for reference in cells.iter().flat_map(|files| &files.cell.references) {
+        found.entry((&reference.metric, &reference.name)).or_default().push(reference.value);
+    }
+    let reference = |((metric, name), values): ((&str, &str), Vec<f64>)| {
+        // One value for all seeds where chance is in closed form, a seed's own where it is measured.
+        let same = values.iter().all(|value| *value == values[0]);
+        let value = if same { values[0] } else { mean(&values)? };
+        Some(Reference { name: name.into(), metric: metric.into(), value })
+    };
+    found.into_iter().filter_map(reference).collect()
+}
+
+/// The largest value of a fact over the cells: seeds agree in what is asked for here.
+fn largest_fact(cells: &[&CellFiles], name: &str) -> Option<f64> {
+    cells.iter().filter_map(|files| files.cell.facts.get(name).copied()).max_by(f64::total_cmp)
+}

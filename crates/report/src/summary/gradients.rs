@@ -1,0 +1,156 @@
+//! Gradient norms against distance, their decay per step, and what to call it.
+
+use super::Setting;
+use crate::statistics::{Estimate, SeedValue, least_squares};
+use seqbench_record::{CellFiles, ProfileRow};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Gain per step below which a gradient is called vanishing: it halves within 69 steps.
+pub const VANISHING_BELOW: f64 = 0.99;
+
+/// Gain per step above which a gradient is called exploding: it doubles within 70 steps.
+pub const EXPLODING_ABOVE: f64 = 1.01;
+
+/// Fewest distances a decay is fitted to: two would always fit.
+pub const FEWEST_POINTS: usize = 3;
+
+/// What the decay of a gradient amounts to, by its mean gain per step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Below [`VANISHING_BELOW`].
+    Vanishing,
+    /// Between the two.
+    Stable,
+    /// Above [`EXPLODING_ABOVE`].
+    Exploding,
+}
+
+/// Decay of the gradient with distance: the slope of log10 relative norm, by least squares over trusted
+/// distances from 1 on, fitted for every seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decay {
+    /// log10 of the gain per step, over seeds: −0.01 is a factor 10 in 100 steps.
+    pub decades_per_step: Estimate,
+    /// 10 to the mean slope.
+    pub gain_per_step: f64,
+    /// Steps in which the norm halves at the mean slope; none where it does not fall.
+    pub half_life_steps: Option<f64>,
+    /// What it amounts to.
+    pub verdict: Verdict,
+}
+
+/// One distance of a [`GradientProfile`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProfilePoint {
+    /// Steps from the scored step.
+    pub distance: u64,
+    /// log10 of the norm, over seeds: the log of a geometric mean.
+    pub log10_norm: Estimate,
+    /// log10 of the norm over that at distance 0, over seeds.
+    pub log10_relative: Estimate,
+    /// Whether every seed's value stands clear of rounding.
+    pub trusted: bool,
+}
+
+/// Gradient norm against distance, of one setting, stage, layer and variable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GradientProfile {
+    /// The setting.
+    pub setting: Setting,
+    /// `init`, `end`, or `step-<n>`.
+    pub stage: String,
+    /// Layer, from 0.
+    pub layer: u32,
+    /// `input` or `state`.
+    pub wrt: String,
+    /// By rising distance.
+    pub points: Vec<ProfilePoint>,
+    /// Its decay; none where no seed has [`FEWEST_POINTS`] distances to fit.
+    pub decay: Option<Decay>,
+}
+
+/// Stage (initialisation, then steps, then the end), layer and variable.
+type Key<'a> = ((u8, u64, &'a str), u32, &'a str);
+
+/// Every profile: by setting, then stage in the order of training, layer and variable.
+pub(crate) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientProfile> {
+    let mut profiles = Vec::new();
+    for (setting, cells) in groups {
+        let mut rows: BTreeMap<Key<'_>, Vec<(u64, &ProfileRow)>> = BTreeMap::new();
+        for files in cells {
+            for row in files.profiles.iter().filter(|row| row.summary == "geometric_mean") {
+                let key = (stage_order(&row.stage), row.layer, row.wrt.as_str());
+                rows.entry(key).or_default().push((files.cell.labels.seed, row));
+            }
+        }
+        for ((stage, layer, wrt), rows) in rows {
+            profiles.push(GradientProfile {
+                setting: setting.clone(),
+                stage: stage.2.into(),
+                layer,
+                wrt: wrt.into(),
+                points: points(&rows),
+                decay: decay(&rows),
+            });
+        }
+    }
+    profiles
+}
+
+fn stage_order(stage: &str) -> (u8, u64, &str) {
+    match (stage, stage.strip_prefix("step-").and_then(|digits| digits.parse().ok())) {
+        ("init", _) => (0, 0, stage),
+        (_, Some(step)) => (1, step, stage),
+        _ => (2, 0, stage),
+    }
+}
+
+fn points(rows: &[(u64, &ProfileRow)]) -> Vec<ProfilePoint> {
+    let mut distances: BTreeMap<u64, Vec<(u64, &ProfileRow)>> = BTreeMap::new();
+    for (seed, row) in rows {
+        distances.entry(row.distance).or_default().push((*seed, row));
+    }
+    let point = |(distance, rows): (u64, Vec<(u64, &ProfileRow)>)| {
+        let over_seeds = |value: fn(&ProfileRow) -> f64| {
+            Estimate::new(
+                rows.iter().map(|(seed, row)| SeedValue { seed: *seed, value: value(row) }).collect(),
+            )
+        };
+        ProfilePoint {
+            distance,
+            log10_norm: over_seeds(|row| row.log10_norm),
+            log10_relative: over_seeds(|row| row.log10_relative),
+            trusted: rows.iter().all(|(_, row)| row.trusted),
+        }
+    };
+    distances.into_iter().map(point).collect()
+}
+
+fn decay(rows: &[(u64, &ProfileRow)]) -> Option<Decay> {
+    let mut seeds: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    for (seed, row) in rows {
+        if row.trusted && row.distance >= 1 && row.log10_relative.is_finite() {
+            seeds.entry(*seed).or_default().push((row.distance as f64, row.log10_relative));
+        }
+    }
+    let slope = |(seed, mut points): (u64, Vec<(f64, f64)>)| {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let line = least_squares(&points).filter(|_| points.len() >= FEWEST_POINTS)?;
+        Some(SeedValue { seed, value: line.slope })
+    };
+    let decades_per_step = Estimate::new(seeds.into_iter().filter_map(slope).collect());
+    let mean = decades_per_step.mean?;
+    let gain_per_step = 10f64.powf(mean);
+    Some(Decay {
+        decades_per_step,
+        gain_per_step,
+        half_life_steps: (mean < 0.0).then(|| std::f64::consts::LOG10_2 / -mean),
+        verdict: match gain_per_step {
+            gain if gain < VANISHING_BELOW => Verdict::Vanishing,
+            gain if gain > EXPLODING_ABOVE => Verdict::Exploding,
+            _ => Verdict::Stable,
+        },
+    })
+}

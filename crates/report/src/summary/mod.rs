@@ -1,0 +1,85 @@
+//! From cells to what a table or a plot shows: pure functions, typed rows, no rounding and no text.
+//!
+//! Only reported runs count towards accuracy, reach, curves and gradients ([`Purpose::Final`]), only
+//! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear nowhere.
+
+mod accuracy;
+mod curves;
+mod gradients;
+mod reach;
+mod setting;
+mod throughput;
+
+pub use accuracy::{
+    AccuracyGroup, Counts, DEFAULT_SOLVED, LagCurve, LagPoint, StepsToSolve, higher_is_better,
+};
+pub use curves::{CurveSeed, LearningCurve};
+pub use gradients::{
+    Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
+};
+pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use setting::{Setting, spelled};
+pub use throughput::{Scaling, ThroughputRow};
+
+use seqbench_record::{CellFiles, Provenance, Purpose, order};
+use serde::Serialize;
+
+/// Everything a set of cells says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Accuracy of every setting, over its seeds.
+    pub accuracy: Vec<AccuracyGroup>,
+    /// Accuracy against the lag of the scored position, inside one model.
+    pub lag_curves: Vec<LagCurve>,
+    /// How far each model looks back, over a sweep.
+    pub reaches: Vec<Reaches>,
+    /// Learning curves, every seed.
+    pub learning_curves: Vec<LearningCurve>,
+    /// Gradient norms against distance.
+    pub profiles: Vec<GradientProfile>,
+    /// Time and memory of every mode and length.
+    pub throughput: Vec<ThroughputRow>,
+    /// Fitted growth of time with length.
+    pub scalings: Vec<Scaling>,
+    /// The distinct machines and builds, with `wall_seconds` left at 0.
+    pub provenances: Vec<Provenance>,
+    /// What a reader must know before comparing rows, such as two settings under one label.
+    pub warnings: Vec<String>,
+}
+
+/// Summarises cells. The order of `cells` does not matter.
+pub fn summarise(cells: &[CellFiles]) -> Summary {
+    let mut sorted: Vec<&CellFiles> = cells.iter().collect();
+    sorted.sort_by(|a, b| order::cells(&a.cell, &b.cell));
+    let of = |purpose: Purpose| sorted.iter().copied().filter(move |files| files.cell.purpose == purpose);
+    let finals = setting::group(of(Purpose::Final));
+    let timings: Vec<_> = of(Purpose::Timing).collect();
+    let accuracy: Vec<_> =
+        finals.iter().filter_map(|(setting, cells)| accuracy::group(setting, cells)).collect();
+    let throughput = throughput::rows(&timings);
+    Summary {
+        lag_curves: finals
+            .iter()
+            .filter_map(|(setting, cells)| accuracy::lag_curve(setting, cells))
+            .collect(),
+        reaches: reach::reaches(&accuracy),
+        learning_curves: curves::curves(&finals),
+        profiles: gradients::profiles(&finals),
+        scalings: throughput::scalings(&throughput),
+        provenances: provenances(&sorted),
+        warnings: setting::ambiguities(&finals),
+        accuracy,
+        throughput,
+    }
+}
+
+fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {
+    let mut distinct = Vec::new();
+    for files in cells {
+        let provenance = Provenance { wall_seconds: 0.0, ..files.cell.provenance.clone() };
+        if !distinct.contains(&provenance) {
+            distinct.push(provenance);
+        }
+    }
+    distinct
+}
