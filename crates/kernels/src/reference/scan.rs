@@ -1,0 +1,48 @@
+//! The diagonal scan unrolled over time, one candle operation per arithmetic operation.
+
+use crate::scan::{ScanParameters, check};
+use candle_core::{Result, Tensor};
+
+/// [`diagonal_scan`](crate::scan::diagonal_scan), with the same shapes and errors.
+///
+/// # Errors
+/// Shapes, types or devices disagree.
+pub fn diagonal_scan(
+    us: &Tensor,
+    parameters: &ScanParameters,
+    state: &Tensor,
+    lengths: Option<&[usize]>,
+) -> Result<(Tensor, Tensor)> {
+    let (batch, time, dim, n) = check(us, parameters, state, lengths)?;
+    let ScanParameters { lambda_re, lambda_im, b_re, b_im, c_re, c_im, d } = parameters;
+    // [batch, dim, n] each
+    let mut re = state.narrow(3, 0, 1)?.squeeze(3)?;
+    let mut im = state.narrow(3, 1, 1)?.squeeze(3)?;
+    let mut states = vec![state.clone()];
+    let mut ys = Vec::with_capacity(time);
+    for step in 0..time {
+        let u = us.narrow(1, step, 1)?.squeeze(1)?;
+        let wide = u.unsqueeze(2)?.broadcast_as((batch, dim, n))?;
+        let next_re =
+            ((re.broadcast_mul(lambda_re)? - im.broadcast_mul(lambda_im)?)? + wide.broadcast_mul(b_re)?)?;
+        let next_im =
+            ((im.broadcast_mul(lambda_re)? + re.broadcast_mul(lambda_im)?)? + wide.broadcast_mul(b_im)?)?;
+        (re, im) = (next_re, next_im);
+        let sum = (re.broadcast_mul(c_re)? - im.broadcast_mul(c_im)?)?.sum(2)?;
+        ys.push((sum + u.broadcast_mul(d)?)?);
+        states.push(Tensor::stack(&[&re, &im], 3)?);
+    }
+    let ys = if time == 0 { us.clone() } else { Tensor::stack(&ys, 1)? };
+    let last = match lengths {
+        Some(lengths) if batch > 0 => {
+            let rows: Vec<_> = lengths
+                .iter()
+                .enumerate()
+                .map(|(row, length)| states[*length].narrow(0, row, 1))
+                .collect::<Result<_>>()?;
+            Tensor::cat(&rows, 0)?
+        }
+        _ => states.swap_remove(time),
+    };
+    Ok((ys, last))
+}

@@ -1,0 +1,355 @@
+//! The diagonal scan against its plain formulation, finite differences and its closed form.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use candle_core::{DType, Device, Tensor, Var};
+use seqbench_kernels::{ScanCell, ScanParameters, diagonal_scan, reference};
+
+/// Numbers in (−1, 1) from a multiplicative congruential stream.
+fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..count)
+        .map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        })
+        .collect()
+}
+
+fn tensor(shape: &[usize], seed: u64, dtype: DType) -> Tensor {
+    let values = numbers(shape.iter().product(), seed);
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+fn bits(tensor: &Tensor) -> Vec<u64> {
+    let flat = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+    flat.into_iter().map(f64::to_bits).collect()
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.dims(), b.dims());
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+    let pairs = flat(a).into_iter().zip(flat(b));
+    pairs.fold(0.0, |worst, (a, b)| if (a - b).abs() <= worst { worst } else { (a - b).abs() })
+}
+
+const NAMES: [&str; 9] = ["us", "lambda_re", "lambda_im", "b_re", "b_im", "c_re", "c_im", "d", "state"];
+
+/// All nine inputs, |λ| below 1.
+fn inputs(batch: usize, time: usize, dim: usize, n: usize, dtype: DType) -> Vec<Tensor> {
+    let mut all = vec![tensor(&[batch, time, dim], 1, dtype)];
+    all.extend((2..4).map(|seed| tensor(&[dim, n], seed, dtype).affine(0.69, 0.0).unwrap()));
+    all.extend((4..8).map(|seed| tensor(&[dim, n], seed, dtype)));
+    all.push(tensor(&[dim], 8, dtype));
+    all.push(tensor(&[batch, dim, n, 2], 9, dtype));
+    all
+}
+
+fn parameters(all: &[Tensor]) -> ScanParameters {
+    ScanParameters {
+        lambda_re: all[1].clone(),
+        lambda_im: all[2].clone(),
+        b_re: all[3].clone(),
+        b_im: all[4].clone(),
+        c_re: all[5].clone(),
+        c_im: all[6].clone(),
+        d: all[7].clone(),
+    }
+}
+
+type Scan = fn(&Tensor, &ScanParameters, &Tensor, Option<&[usize]>) -> candle_core::Result<(Tensor, Tensor)>;
+
+/// A loss that weights every output and every number of the returned state differently.
+fn loss(ys: &Tensor, last: &Tensor) -> Tensor {
+    let ys = (ys * tensor(ys.dims(), 21, ys.dtype())).unwrap().sum_all().unwrap();
+    let last = (last * tensor(last.dims(), 22, last.dtype())).unwrap().sum_all().unwrap();
+    (ys + last.affine(1.7, 0.0).unwrap()).unwrap()
+}
+
+/// Outputs, returned state and the nine gradients.
+fn everything(scan: Scan, all: &[Tensor], lengths: Option<&[usize]>) -> Vec<Tensor> {
+    let vars: Vec<Var> = all.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+    let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let (ys, last) = scan(&leaves[0], &parameters(&leaves), &leaves[8], lengths).unwrap();
+    let grads = loss(&ys, &last).backward().unwrap();
+    let mut found = vec![ys.detach(), last.detach()];
+    found.extend(leaves.iter().map(|leaf| grads.get(leaf).expect("a gradient").clone()));
+    found
+}
+
+fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+#[test]
+fn values_and_gradients_equal_the_reference() {
+    for (batch, time, dim, n) in
+        [(3, 7, 5, 2), (3, 67, 5, 2), (2, 131, 37, 3), (1, 64, 32, 1), (1, 1, 5, 2), (2, 1, 1, 1)]
+    {
+        for dtype in [DType::F32, DType::F64] {
+            let all = inputs(batch, time, dim, n, dtype);
+            let ends: Vec<usize> = (0..batch).map(|row| row * time / 2).collect();
+            for lengths in [None, Some(&ends[..])] {
+                let got = everything(diagonal_scan, &all, lengths);
+                let want = everything(reference::scan::diagonal_scan, &all, lengths);
+                let tolerance = if dtype == DType::F32 { 3e-4 } else { 1e-11 };
+                for (at, (got, want)) in got.iter().zip(&want).enumerate() {
+                    let name = if at < 2 { ["ys", "last"][at] } else { NAMES[at - 2] };
+                    let off = largest_difference(got, want);
+                    assert!(
+                        off < tolerance,
+                        "{name} off by {off} at {:?} {lengths:?}",
+                        (batch, time, dim, n, dtype)
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let all = inputs(2, 67, 3, 2, DType::F64);
+    let lengths = Some(&[66, 0][..]);
+    let found = everything(diagonal_scan, &all, lengths);
+    let evaluate = |all: &[Tensor]| {
+        let (ys, last) = diagonal_scan(&all[0], &parameters(all), &all[8], lengths).unwrap();
+        loss(&ys, &last).to_scalar::<f64>().unwrap()
+    };
+    for which in 0..all.len() {
+        let values = all[which].flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let gradient = found[which + 2].flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        for at in (0..values.len()).step_by(1 + values.len() / 12) {
+            let moved = |by: f64| {
+                let mut values = values.clone();
+                values[at] += by;
+                let mut all = all.clone();
+                all[which] = Tensor::from_vec(values, all[which].dims(), &Device::Cpu).unwrap();
+                evaluate(&all)
+            };
+            let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!(
+                (slope - gradient[at]).abs() < 1e-6 * (1.0 + slope.abs()),
+                "{}[{at}]: {} against {slope}",
+                NAMES[which],
+                gradient[at]
+            );
+        }
+    }
+}
+
+#[test]
+fn an_impulse_decays_as_powers_of_lambda() {
+    // λ = ±i/2: every power is exact, so the closed form holds to the last bit.
+    let one = |value: f32| Tensor::from_vec(vec![value], (1, 1), &Device::Cpu).unwrap();
+    let exact = ScanParameters {
+        lambda_re: one(0.0),
+        lambda_im: one(0.5),
+        b_re: one(3.0),
+        b_im: one(-1.0),
+        c_re: one(2.0),
+        c_im: one(0.25),
+        d: Tensor::from_vec(vec![7f32], 1, &Device::Cpu).unwrap(),
+    };
+    let mut impulse = vec![0f32; 70];
+    impulse[0] = 1.0;
+    let us = Tensor::from_vec(impulse, (1, 70, 1), &Device::Cpu).unwrap();
+    let state = Tensor::zeros((1, 1, 1, 2), DType::F32, &Device::Cpu).unwrap();
+    let (ys, _) = diagonal_scan(&us, &exact, &state, None).unwrap();
+    let ys = ys.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (mut re, mut im) = (3.0f64, -1.0f64);
+    for (k, y) in ys.iter().enumerate() {
+        let want = 2.0 * re - 0.25 * im + if k == 0 { 7.0 } else { 0.0 };
+        assert_eq!(f64::from(*y), want, "step {k}");
+        (re, im) = (-0.5 * im, 0.5 * re);
+    }
+
+    // Any λ, against polar powers: y_k = Re(c · r^k e^{iθk} · b).
+    let all = inputs(1, 131, 1, 1, DType::F64);
+    let parameters = parameters(&all);
+    let value = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+    let (re, im) = (value(&parameters.lambda_re), value(&parameters.lambda_im));
+    let (radius, angle) = (libm::hypot(re, im), libm::atan2(im, re));
+    let (br, bi) = (value(&parameters.b_re), value(&parameters.b_im));
+    let (cr, ci) = (value(&parameters.c_re), value(&parameters.c_im));
+    let (pr, pi) = (cr * br - ci * bi, cr * bi + ci * br);
+    let mut impulse = vec![0f64; 131];
+    impulse[0] = 1.0;
+    let us = Tensor::from_vec(impulse, (1, 131, 1), &Device::Cpu).unwrap();
+    let state = Tensor::zeros((1, 1, 1, 2), DType::F64, &Device::Cpu).unwrap();
+    let (ys, _) = diagonal_scan(&us, &parameters, &state, None).unwrap();
+    let ys = ys.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    for k in 1..131 {
+        let size = libm::pow(radius, k as f64);
+        let want = size * (pr * libm::cos(angle * k as f64) - pi * libm::sin(angle * k as f64));
+        assert!((ys[k] - want).abs() < 1e-12 * size, "step {k}: {} against {want}", ys[k]);
+    }
+}
+
+#[test]
+fn two_chunks_equal_one_pass() {
+    for split in [1, 64, 70, 130] {
+        let all = inputs(3, 131, 5, 2, DType::F32);
+        let whole = everything(diagonal_scan, &all, None);
+        let chunked: Scan = match split {
+            1 => |us, p, state, _| in_two(us, p, state, 1),
+            64 => |us, p, state, _| in_two(us, p, state, 64),
+            70 => |us, p, state, _| in_two(us, p, state, 70),
+            _ => |us, p, state, _| in_two(us, p, state, 130),
+        };
+        let parts = everything(chunked, &all, None);
+        assert_eq!(bits(&whole[0]), bits(&parts[0]));
+        assert_eq!(bits(&whole[1]), bits(&parts[1]));
+        for (name, (whole, parts)) in NAMES.iter().zip(whole[2..].iter().zip(&parts[2..])) {
+            assert!(largest_difference(whole, parts) < 3e-4, "{name} at {split}");
+        }
+    }
+}
+
+fn in_two(
+    us: &Tensor,
+    parameters: &ScanParameters,
+    state: &Tensor,
+    split: usize,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    let rest = us.dim(1)? - split;
+    let (first, state) = diagonal_scan(&us.narrow(1, 0, split)?, parameters, state, None)?;
+    let (second, state) = diagonal_scan(&us.narrow(1, split, rest)?, parameters, &state, None)?;
+    Ok((Tensor::cat(&[first, second], 1)?, state))
+}
+
+#[test]
+fn lengths_take_the_state_at_each_rows_own_end() {
+    let all = inputs(3, 131, 5, 2, DType::F32);
+    let p = parameters(&all);
+    let lengths = [0, 70, 131];
+    let (_, last) = diagonal_scan(&all[0], &p, &all[8], Some(&lengths)).unwrap();
+    for (row, length) in lengths.into_iter().enumerate() {
+        let us = all[0].narrow(0, row, 1).unwrap().narrow(1, 0, length).unwrap();
+        let (_, alone) = diagonal_scan(&us, &p, &all[8].narrow(0, row, 1).unwrap(), None).unwrap();
+        assert_eq!(bits(&alone), bits(&last.narrow(0, row, 1).unwrap()), "row {row}");
+    }
+}
+
+#[test]
+fn the_cell_equals_the_scan() {
+    for (dim, n) in [(5, 2), (37, 3)] {
+        let (batch, time) = (3, 67);
+        let all = inputs(batch, time, dim, n, DType::F32);
+        let p = parameters(&all);
+        let (ys, last) = diagonal_scan(&all[0], &p, &all[8], None).unwrap();
+        let mut cell = ScanCell::<f32>::new(&p, &all[8]).unwrap();
+        assert_eq!(cell.batch(), batch);
+        assert_eq!(bits(&cell.state().unwrap()), bits(&all[8]));
+        let mut y = vec![0f32; batch * dim];
+        for step in 0..time {
+            let u = all[0].narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            cell.step(&u, &mut y).unwrap();
+            let want = ys.narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(y, want, "step {step}");
+        }
+        assert_eq!(bits(&cell.state().unwrap()), bits(&last));
+        assert!(cell.step(&y[1..], &mut vec![0f32; batch * dim]).is_err());
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let all = inputs(5, 131, 37, 2, DType::F32);
+    let lengths = Some(&[0, 1, 64, 100, 131][..]);
+    let run = |threads| {
+        on_threads(threads, || everything(diagonal_scan, &all, lengths)).iter().map(bits).collect::<Vec<_>>()
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
+
+#[test]
+fn rows_do_not_see_each_other() {
+    let all = inputs(3, 67, 5, 2, DType::F32);
+    let p = parameters(&all);
+    let (ys, _) = diagonal_scan(&all[0], &p, &all[8], None).unwrap();
+    let poison = Tensor::full(f32::NAN, (1, 67, 5), &Device::Cpu).unwrap();
+    let us = Tensor::cat(&[&all[0].narrow(0, 0, 1).unwrap(), &poison, &all[0].narrow(0, 2, 1).unwrap()], 0);
+    let (mixed, _) = diagonal_scan(&us.unwrap(), &p, &all[8], None).unwrap();
+    for row in [0, 2] {
+        assert_eq!(bits(&ys.narrow(0, row, 1).unwrap()), bits(&mixed.narrow(0, row, 1).unwrap()));
+    }
+    assert!(bits(&mixed.narrow(0, 1, 1).unwrap()).iter().all(|b| f64::from_bits(*b).is_nan()));
+}
+
+#[test]
+fn strided_inputs_give_the_same_bits() {
+    let all = inputs(3, 67, 5, 2, DType::F32);
+    // The same values seen through a transposition.
+    let strided: Vec<Tensor> = all
+        .iter()
+        .map(|t| match t.rank() {
+            1 => t.clone(),
+            r => t.transpose(r - 2, r - 1).unwrap().contiguous().unwrap().transpose(r - 2, r - 1).unwrap(),
+        })
+        .collect();
+    assert!(strided[0].is_contiguous() != all[0].is_contiguous());
+    let (ys, last) = diagonal_scan(&all[0], &parameters(&all), &all[8], None).unwrap();
+    let (same, same_last) = diagonal_scan(&strided[0], &parameters(&strided), &strided[8], None).unwrap();
+    assert_eq!(bits(&ys), bits(&same));
+    assert_eq!(bits(&last), bits(&same_last));
+}
+
+#[test]
+fn a_second_backward_gives_the_same_gradient() {
+    let all = inputs(2, 67, 5, 2, DType::F32);
+    let us = Var::from_tensor(&all[0]).unwrap();
+    let (ys, last) = diagonal_scan(us.as_tensor(), &parameters(&all), &all[8], None).unwrap();
+    let loss = loss(&ys, &last);
+    let first = loss.backward().unwrap().get(us.as_tensor()).unwrap().clone();
+    let second = loss.backward().unwrap().get(us.as_tensor()).unwrap().clone();
+    assert_eq!(bits(&first), bits(&second));
+}
+
+#[test]
+fn a_long_sequence_has_a_finite_gradient_at_its_start() {
+    let (time, dim) = (65_536, 2);
+    let full = |value: f32| Tensor::full(value, (dim, 1), &Device::Cpu).unwrap();
+    let us = Var::from_tensor(&tensor(&[1, time, dim], 5, DType::F32)).unwrap();
+    let p = ScanParameters {
+        lambda_re: full(1.0 - 1.0 / 65_536.0),
+        lambda_im: full(0.0),
+        b_re: full(1.0),
+        b_im: full(0.0),
+        c_re: full(1.0),
+        c_im: full(0.0),
+        d: Tensor::zeros(dim, DType::F32, &Device::Cpu).unwrap(),
+    };
+    let state = Tensor::zeros((1, dim, 1, 2), DType::F32, &Device::Cpu).unwrap();
+    let (ys, _) = diagonal_scan(us.as_tensor(), &p, &state, None).unwrap();
+    let grads = ys.narrow(1, time - 1, 1).unwrap().sum_all().unwrap().backward().unwrap();
+    let first =
+        grads.get(us.as_tensor()).unwrap().narrow(1, 0, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>();
+    // (1 − 1/T)^(T−1) is close to 1/e.
+    for value in first.unwrap() {
+        assert!((value - 0.367_88).abs() < 1e-3, "{value}");
+    }
+}
+
+#[test]
+fn errors_name_the_argument_and_both_shapes() {
+    let all = inputs(2, 3, 5, 2, DType::F32);
+    let p = parameters(&all);
+    let message = |us: &Tensor, p: &ScanParameters, state: &Tensor, lengths: Option<&[usize]>| {
+        diagonal_scan(us, p, state, lengths).unwrap_err().to_string()
+    };
+    let narrow = all[0].narrow(2, 0, 4).unwrap();
+    assert!(message(&narrow, &p, &all[8], None).contains("us is [2, 3, 4]"));
+    let state = all[8].narrow(2, 0, 1).unwrap();
+    let text = message(&all[0], &p, &state, None);
+    assert!(text.contains("state is [2, 5, 1, 2]") && text.contains("[2, 5, 2, 2]"), "{text}");
+    let wrong = ScanParameters { c_im: all[5].narrow(1, 0, 1).unwrap(), ..p.clone() };
+    let text = message(&all[0], &wrong, &all[8], None);
+    assert!(text.contains("c_im is [5, 1]") && text.contains("[5, 2]"), "{text}");
+    assert!(message(&all[0], &p, &all[8], Some(&[4, 0])).contains("lengths has 4"));
+    assert!(message(&all[0], &p, &all[8], Some(&[1])).contains("lengths has 1 entries"));
+    let double = all[8].to_dtype(DType::F64).unwrap();
+    assert!(message(&all[0], &p, &double, None).contains("state is F64"));
+}
