@@ -1,0 +1,271 @@
+//! Layer normalisation and root-mean-square normalisation over the last dimension.
+//!
+//! Sources: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3–4; Zhang and Sennrich 2019, "Root Mean
+//! Square Layer Normalization", eq. 4. Both are one kernel: the second is the first with the mean held at 0
+//! and without a bias. The backward pass recomputes a row's statistics instead of keeping them, so nothing is
+//! stored between the passes and a second backward is as good as the first.
+
+use crate::isa::{Arith, Kernel, dispatch};
+use crate::plumbing::{fused, operand, tensor, with_values};
+use crate::real::Real;
+use crate::reference;
+use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two, sum};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+
+/// `(x − mean) / √(variance + eps) · weight + bias` over the last dimension, with the biased variance.
+///
+/// `xs` is `[.., dim]`, `weight` and `bias` are `[dim]`; returns `[.., dim]`.
+///
+/// # Errors
+/// `xs` is a scalar or empty in its last dimension, the parameters are not `[dim]`, or types differ.
+pub fn layer_norm(xs: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    check("layer_norm", xs, &[("weight", weight), ("bias", bias)])?;
+    if !fused(xs) {
+        return reference::norm::layer_norm(xs, weight, bias, eps);
+    }
+    xs.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNorm { eps })
+}
+
+/// `x / √(mean(x²) + eps) · weight` over the last dimension.
+///
+/// `xs` is `[.., dim]`, `weight` is `[dim]`; returns `[.., dim]`.
+///
+/// # Errors
+/// `xs` is a scalar or empty in its last dimension, the weight is not `[dim]`, or types differ.
+pub fn rms_norm(xs: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    check("rms_norm", xs, &[("weight", weight)])?;
+    if !fused(xs) {
+        return reference::norm::rms_norm(xs, weight, eps);
+    }
+    xs.contiguous()?.apply_op2(&weight.contiguous()?, RmsNorm { eps })
+}
+
+fn check(name: &str, xs: &Tensor, parameters: &[(&str, &Tensor)]) -> Result<()> {
+    let dim = match xs.dims().last() {
+        Some(&dim) if dim > 0 => dim,
+        _ => bail!("{name}: xs must be [.., dim] with dim > 0, got {:?}", xs.shape()),
+    };
+    for (which, parameter) in parameters {
+        if parameter.dims() != [dim] {
+            bail!("{name}: {which} must be [{dim}] for xs {:?}, got {:?}", xs.shape(), parameter.shape());
+        }
+        if parameter.dtype() != xs.dtype() {
+            bail!("{name}: {which} is {:?} but xs is {:?}", parameter.dtype(), xs.dtype());
+        }
+    }
+    Ok(())
+}
+
+/// Mean (0 where the norm does not centre) and reciprocal deviation of a row.
+#[inline(always)]
+fn statistics<T: Real, const CENTRED: bool>(row: &[T], eps: T) -> (T, T) {
+    let count = T::of(row.len() as f64);
+    let mean = if CENTRED { sum([row], |[x]| x) / count } else { T::ZERO };
+    let variance = sum([row], |[x]| (x - mean) * (x - mean)) / count;
+    (mean, T::ONE / (variance + eps).sqrt())
+}
+
+struct Forward<'a, T, const CENTRED: bool> {
+    xs: &'a [T],
+    weight: &'a [T],
+    bias: &'a [T],
+    eps: T,
+    ys: &'a mut [T],
+}
+
+impl<T: Real, const CENTRED: bool> Kernel for Forward<'_, T, CENTRED> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arith>(self) {
+        let dim = self.weight.len();
+        for (xs, ys) in self.xs.chunks_exact(dim).zip(self.ys.chunks_exact_mut(dim)) {
+            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
+            if CENTRED {
+                let affine = self.weight.iter().zip(self.bias);
+                for ((y, x), (w, b)) in ys.iter_mut().zip(xs).zip(affine) {
+                    *y = A::fma((*x - mean) * scale, *w, *b);
+                }
+            } else {
+                for ((y, x), w) in ys.iter_mut().zip(xs).zip(self.weight) {
+                    *y = *x * scale * *w;
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a, T, const CENTRED: bool> {
+    xs: &'a [T],
+    weight: &'a [T],
+    grads: &'a [T],
+    eps: T,
+    grad_xs: &'a mut [T],
+    // [weight ‖ bias], 2 · dim, summed over the rows of this block.
+    grad_parameters: &'a mut [T],
+}
+
+impl<T: Real, const CENTRED: bool> Kernel for Backward<'_, T, CENTRED> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arith>(self) {
+        let dim = self.weight.len();
+        let count = T::of(dim as f64);
+        let (grad_weight, grad_bias) = self.grad_parameters.split_at_mut(dim);
+        let rows = self.xs.chunks_exact(dim).zip(self.grads.chunks_exact(dim));
+        for ((xs, grads), out) in rows.zip(self.grad_xs.chunks_exact_mut(dim)) {
+            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
+            let shift = if CENTRED { sum([grads, self.weight], |[g, w]| g * w) / count } else { T::ZERO };
+            let along = sum([grads, self.weight, xs], |[g, w, x]| g * w * ((x - mean) * scale)) / count;
+            let weights = self.weight.iter().zip(grad_weight.iter_mut()).zip(grad_bias.iter_mut());
+            for (((o, x), g), ((w, gw), gb)) in out.iter_mut().zip(xs).zip(grads).zip(weights) {
+                let normal = (*x - mean) * scale;
+                *o = scale * (*g * *w - shift - normal * along);
+                *gw = A::fma(*g, normal, *gw);
+                if CENTRED {
+                    *gb += *g;
+                }
+            }
+        }
+    }
+}
+
+fn forward<T: Real, const CENTRED: bool>(xs: &[T], weight: &[T], bias: &[T], eps: f64) -> CpuStorage {
+    let block = ROW_BLOCK * weight.len();
+    let mut ys = vec![T::ZERO; xs.len()];
+    each_block(&mut ys, block, xs.len(), |index, ys| {
+        let xs = &xs[index * block..][..ys.len()];
+        dispatch(Forward::<T, CENTRED> { xs, weight, bias, eps: T::of(eps), ys });
+    });
+    T::to_cpu_storage_owned(ys)
+}
+
+/// Gradients of `xs`, the weight and (where centred) the bias.
+fn backward<T: Real, const CENTRED: bool>(
+    xs: &Tensor,
+    weight: &Tensor,
+    grads: &Tensor,
+    eps: f64,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let dim = weight.elem_count();
+    let block = ROW_BLOCK * dim;
+    let mut grad_xs = vec![T::ZERO; xs.elem_count()];
+    let mut parts = vec![T::ZERO; grad_xs.len().div_ceil(block) * 2 * dim];
+    with_values::<T, _>(xs, |xs| {
+        with_values::<T, _>(weight, |weight| {
+            with_values::<T, _>(grads, |grads| {
+                each_block_of_two(
+                    (&mut grad_xs, block),
+                    (&mut parts, 2 * dim),
+                    xs.len(),
+                    |index, out, part| {
+                        dispatch(Backward::<T, CENTRED> {
+                            xs: &xs[index * block..][..out.len()],
+                            weight,
+                            grads: &grads[index * block..][..out.len()],
+                            eps: T::of(eps),
+                            grad_xs: out,
+                            grad_parameters: part,
+                        });
+                    },
+                );
+                Ok(())
+            })
+        })
+    })?;
+    let mut grad_weight = combine(&parts, 2 * dim);
+    let grad_bias = grad_weight.split_off(dim);
+    Ok((tensor(grad_xs, xs.shape())?, tensor(grad_weight, dim)?, tensor(grad_bias, dim)?))
+}
+
+struct LayerNorm {
+    eps: f64,
+}
+
+impl CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ys = match xs {
+            CpuStorage::F32(_) => forward::<f32, true>(
+                operand(xs, xs_layout)?,
+                operand(weight, weight_layout)?,
+                operand(bias, bias_layout)?,
+                self.eps,
+            ),
+            _ => forward::<f64, true>(
+                operand(xs, xs_layout)?,
+                operand(weight, weight_layout)?,
+                operand(bias, bias_layout)?,
+                self.eps,
+            ),
+        };
+        Ok((ys, xs_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _bias: &Tensor,
+        _ys: &Tensor,
+        grads: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (xs, weight, bias) = match xs.dtype() {
+            DType::F32 => backward::<f32, true>(xs, weight, grads, self.eps)?,
+            _ => backward::<f64, true>(xs, weight, grads, self.eps)?,
+        };
+        Ok((Some(xs), Some(weight), Some(bias)))
+    }
+}
+
+struct RmsNorm {
+    eps: f64,
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ys = match xs {
+            CpuStorage::F32(_) => {
+                forward::<f32, false>(operand(xs, xs_layout)?, operand(weight, weight_layout)?, &[], self.eps)
+            }
+            _ => {
+                forward::<f64, false>(operand(xs, xs_layout)?, operand(weight, weight_layout)?, &[], self.eps)
+            }
+        };
+        Ok((ys, xs_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _ys: &Tensor,
+        grads: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (xs, weight, _) = match xs.dtype() {
+            DType::F32 => backward::<f32, false>(xs, weight, grads, self.eps)?,
+            _ => backward::<f64, false>(xs, weight, grads, self.eps)?,
+        };
+        Ok((Some(xs), Some(weight)))
+    }
+}
