@@ -17,19 +17,25 @@ mod product;
 mod rows;
 
 mod activation;
+mod attention;
 mod embedding;
 mod gather;
 mod linear;
 mod loss;
 mod norm;
 pub mod optimizer;
+mod recurrence;
 pub mod reference;
+mod rope;
 mod scan;
 
 pub use activation::{gelu, silu};
+pub use attention::{AttentionCell, AttentionOptions, attention};
 pub use embedding::embedding;
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
 pub use norm::{layer_norm, rms_norm};
+pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
+pub use rope::{Rope, rope};
 pub use scan::{ScanCell, ScanParameters, diagonal_scan};

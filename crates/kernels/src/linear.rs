@@ -2,7 +2,7 @@
 //! neither on the other rows nor on the threads.
 
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_values};
+use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all, with_values};
 use crate::product::{Matrix, Packed, Start, multiply};
 use crate::real::Real;
 use crate::{parallel, reference};
@@ -133,23 +133,12 @@ fn forward<T: Real>(
 fn backward<T: Real>(xs: &Tensor, weight: &Tensor, upstream: &Tensor) -> Result<[Tensor; 3]> {
     let (outputs, inputs) = weight.dims2()?;
     let rows = xs.elem_count() / inputs.max(1);
-    with_values::<T, _>(xs, |x| {
-        with_values::<T, _>(weight, |w| {
-            with_values::<T, _>(upstream, |g| {
-                let mut dx = vec![T::ZERO; rows * inputs];
-                let rows_of_g = Matrix::new(g, outputs);
-                multiply(
-                    &mut dx,
-                    inputs,
-                    [rows, inputs, outputs],
-                    rows_of_g,
-                    Matrix::new(w, inputs),
-                    Start::Zero,
-                );
-                let (dw, db) = weight_gradients(g, outputs, Matrix::new(x, inputs), inputs, rows);
-                Ok([tensor(dx, xs.shape())?, tensor(dw, weight.shape())?, tensor(db, outputs)?])
-            })
-        })
+    with_all::<T, _, 3>([xs, weight, upstream], |[x, w, g]| {
+        let mut dx = vec![T::ZERO; rows * inputs];
+        let shape = [rows, inputs, outputs];
+        multiply(&mut dx, inputs, shape, Matrix::new(g, outputs), Matrix::new(w, inputs), Start::Zero);
+        let (dw, db) = weight_gradients(g, outputs, Matrix::new(x, inputs), inputs, rows);
+        Ok([tensor(dx, xs.shape())?, tensor(dw, weight.shape())?, tensor(db, outputs)?])
     })
 }
 

@@ -19,12 +19,24 @@ pub(crate) fn with_values<T: Real, R>(
     tensor: &Tensor,
     use_them: impl FnOnce(&[T]) -> Result<R>,
 ) -> Result<R> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        candle_core::Storage::Cpu(cpu) => use_them(operand(cpu, layout)?),
-        _ => candle_core::bail!("a CPU kernel was given a tensor on {:?}", tensor.device().location()),
+    with_all([tensor], |[values]| use_them(values))
+}
+
+/// [`with_values`] for several tensors at once.
+pub(crate) fn with_all<T: Real, R, const N: usize>(
+    tensors: [&Tensor; N],
+    use_them: impl FnOnce([&[T]; N]) -> Result<R>,
+) -> Result<R> {
+    let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
+    let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let mut values: [&[T]; N] = [&[]; N];
+    for (values, (storage, layout)) in values.iter_mut().zip(&guards) {
+        match &**storage {
+            candle_core::Storage::Cpu(cpu) => *values = operand(cpu, layout)?,
+            _ => candle_core::bail!("a CPU kernel was given a tensor on another device"),
+        }
     }
+    use_them(values)
 }
 
 /// A CPU tensor from values in row-major order.

@@ -1,11 +1,20 @@
 //! The plain formulation of every fused operation, in candle's own operations: what the fused ones are
 //! tested against, and what runs on devices they do not serve. Unrolled, so only for short sequences.
 
-pub mod scan;
 pub mod activation;
 pub mod gather;
 pub mod loss;
 pub mod norm;
+mod attention;
 mod linear;
+mod lstm;
+mod rnn;
+mod rope;
+mod scan;
 
+pub use attention::{attention, attention_weights};
 pub use linear::linear;
+pub use lstm::lstm;
+pub use rnn::rnn;
+pub use rope::rope;
+pub use scan::diagonal_scan;

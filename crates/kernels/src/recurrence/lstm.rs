@@ -1,0 +1,124 @@
+//! Long short-term memory.
+//!
+//! Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997), with the
+//! forget gate of F. Gers, J. Schmidhuber and F. Cummins, "Learning to forget" (2000); no peepholes.
+//! `i, f, o = σ(…)`, `g = tanh(…)`, `c_t = f c_{t−1} + i g`, `h_t = o tanh(c_t)`, gates in the order
+//! i, f, g, o.
+
+use super::step::Cell;
+use super::{Gating, Parameters, check, operation};
+use crate::isa::Arith;
+use crate::plumbing::fused;
+use crate::real::Real;
+use crate::reference;
+use candle_core::{Result, Tensor};
+
+/// Long short-term memory over a batch of sequences: xs `[batch, time, in]`, w_ih `[4 · hidden, in]`, w_hh
+/// `[4 · hidden, hidden]`, biases `[4 · hidden]` (gates in the order i, f, g, o), h0 and c0
+/// `[batch, hidden]`. Returns every `h_t`, `[batch, time, hidden]`, and the state `h`, `c`, each
+/// `[batch, hidden]`.
+///
+/// `lengths` only chooses the state: row `b`'s is the one after its first `lengths[b]` steps, h0 and c0 for
+/// 0. Differentiable in all tensors, through the outputs and the state.
+///
+/// # Errors
+/// Shapes do not fit together, types differ, xs is empty, or a length exceeds the time.
+pub fn lstm(
+    xs: &Tensor,
+    w_ih: &Tensor,
+    w_hh: &Tensor,
+    b_ih: &Tensor,
+    b_hh: &Tensor,
+    h0: &Tensor,
+    c0: &Tensor,
+    lengths: Option<&[usize]>,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let parameters = Parameters { w_ih, w_hh, b_ih, b_hh };
+    let sizes = check::<Lstm>(xs, &parameters, &[("h0", h0), ("c0", c0)], lengths)?;
+    if !fused(xs) {
+        return reference::lstm(xs, w_ih, w_hh, b_ih, b_hh, h0, c0, lengths);
+    }
+    let (ys, mut states) = operation::apply(Lstm, sizes, xs, &parameters, &[h0, c0], lengths)?;
+    let h = states.remove(0);
+    Ok((ys, h, states.remove(0)))
+}
+
+/// One step of [`lstm`] on plain slices, equal to it bit for bit; allocates nothing a step.
+#[derive(Clone, Debug)]
+pub struct LstmCell<T>(Cell<Lstm, T>);
+
+impl<T: Real> LstmCell<T> {
+    /// Takes over the parameters, shaped as for [`lstm`], for steps of `batch` rows.
+    ///
+    /// # Errors
+    /// Shapes do not fit together, or the tensors are not CPU tensors of type `T`.
+    pub fn new(w_ih: &Tensor, w_hh: &Tensor, b_ih: &Tensor, b_hh: &Tensor, batch: usize) -> Result<Self> {
+        Ok(LstmCell(Cell::new(Lstm, &Parameters { w_ih, w_hh, b_ih, b_hh }, batch)?))
+    }
+
+    /// Moves the state `h`, `c`, each `[batch, hidden]`, one step on, given `x` `[batch, in]`. The new `h`
+    /// is also the output.
+    pub fn step(&mut self, x: &[T], h: &mut [T], c: &mut [T]) {
+        self.0.step(x, h, c);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lstm;
+
+impl Gating for Lstm {
+    const NAME: &'static str = "lstm";
+    const GATES: usize = 4;
+    const STATES: usize = 2;
+
+    #[inline(always)]
+    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T]) {
+        let hidden = h.len();
+        let c = &mut c[..hidden];
+        let (i, rest) = gates.split_at_mut(hidden);
+        let (f, rest) = rest.split_at_mut(hidden);
+        let (g, o) = rest.split_at_mut(hidden);
+        let o = &mut o[..hidden];
+        for j in 0..hidden {
+            i[j] = i[j].sigmoid::<A>();
+            f[j] = f[j].sigmoid::<A>();
+            g[j] = g[j].tanh::<A>();
+            o[j] = o[j].sigmoid::<A>();
+        }
+        for j in 0..hidden {
+            c[j] = A::fma(f[j], c[j], i[j] * g[j]);
+            h[j] = o[j] * c[j].tanh::<A>();
+        }
+    }
+
+    #[inline(always)]
+    fn backward<A: Arith, T: Real>(
+        self,
+        gates: &[T],
+        c_before: &[T],
+        c_after: &[T],
+        dh: &[T],
+        dc: &mut [T],
+        dgates: &mut [T],
+    ) {
+        let hidden = dh.len();
+        let (c_before, c_after, dc) = (&c_before[..hidden], &c_after[..hidden], &mut dc[..hidden]);
+        let (i, rest) = gates.split_at(hidden);
+        let (f, rest) = rest.split_at(hidden);
+        let (g, o) = rest.split_at(hidden);
+        let o = &o[..hidden];
+        let (di, rest) = dgates.split_at_mut(hidden);
+        let (df, rest) = rest.split_at_mut(hidden);
+        let (dg, d_o) = rest.split_at_mut(hidden);
+        let d_o = &mut d_o[..hidden];
+        for j in 0..hidden {
+            let squashed = c_after[j].tanh::<A>();
+            let dcell = A::fma(dh[j] * o[j], T::ONE - squashed * squashed, dc[j]);
+            di[j] = dcell * g[j] * i[j] * (T::ONE - i[j]);
+            df[j] = dcell * c_before[j] * f[j] * (T::ONE - f[j]);
+            dg[j] = dcell * i[j] * (T::ONE - g[j] * g[j]);
+            d_o[j] = dh[j] * squashed * o[j] * (T::ONE - o[j]);
+            dc[j] = dcell * f[j];
+        }
+    }
+}
