@@ -159,10 +159,11 @@ impl Real for f32 {
         p = A::fma(p, r, 1.0);
         p = A::fma(p, r, 1.0);
         // n reaches 128 just before overflow; two factors keep each exponent in range.
-        let bits = shifted.to_bits() as i32 - MAGIC.to_bits() as i32;
+        // Wrapping, because a check for overflow would keep the loop from being vectorised.
+        let bits = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
         let half = bits >> 1;
-        let first = f32::from_bits(((half + 127) << 23) as u32);
-        let second = f32::from_bits(((bits - half + 127) << 23) as u32);
+        let first = f32::from_bits((half.wrapping_add(127) << 23) as u32);
+        let second = f32::from_bits((bits.wrapping_sub(half).wrapping_add(127) << 23) as u32);
         let value = p * first * second;
         if low { 0.0 } else { value }
     }
@@ -174,10 +175,10 @@ impl Real for f32 {
         let magnitude = self.abs();
         let square = self * self;
         let mut p = -5.704_988_7e-3;
-        p = A::fma(p, square, 2.063_908_9e-2);
+        p = A::fma(p, square, 2.063_909e-2);
         p = A::fma(p, square, -5.373_971_6e-2);
         p = A::fma(p, square, 1.333_144_2e-1);
-        p = A::fma(p, square, -3.333_328_2e-1);
+        p = A::fma(p, square, -3.333_328e-1);
         let small = A::fma(p * square, self, self);
         let capped = if magnitude > 10.0 { 10.0 } else { magnitude };
         let large = 1.0 - 2.0 / (Real::exp::<A>(capped + capped) + 1.0);
@@ -210,18 +211,18 @@ impl Real for f32 {
         p = A::fma(p, square, 1.0 / 42.0 / 0.886_226_9);
         p = A::fma(p, square, -0.1 / 0.886_226_9);
         p = A::fma(p, square, 1.0 / 3.0 / 0.886_226_9);
-        let small = self * (1.128_379_2 - square * p);
+        let small = self * (std::f32::consts::FRAC_2_SQRT_PI - square * p);
         let t = 1.0 / (1.0 + 0.5 * x);
         let mut q = 0.170_872_77;
         q = A::fma(q, t, -0.822_152_23);
-        q = A::fma(q, t, 1.488_515_87);
-        q = A::fma(q, t, -1.135_203_98);
+        q = A::fma(q, t, 1.488_515_9);
+        q = A::fma(q, t, -1.135_204);
         q = A::fma(q, t, 0.278_868_07);
         q = A::fma(q, t, -0.186_288_06);
         q = A::fma(q, t, 0.096_784_18);
         q = A::fma(q, t, 0.374_091_96);
-        q = A::fma(q, t, 1.000_023_68);
-        q = A::fma(q, t, -1.265_512_23);
+        q = A::fma(q, t, 1.000_023_7);
+        q = A::fma(q, t, -1.265_512_2);
         let large = 1.0 - t * Real::exp::<A>(q - square);
         let large = if self < 0.0 { -large } else { large };
         if x < 0.75 {
