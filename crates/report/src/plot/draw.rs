@@ -1,0 +1,413 @@
+//! Draws a chart: frames, grid and ticks, then levels, seeds, intervals, lines and markers.
+
+use super::axis::Tick;
+use super::canvas::{Anchor, BLACK, Canvas, Dash, Font, Frame, Place, Stroke, WHITE};
+use super::chart::{Axis, Chart, Panel, Point, Seeds, Series, TickRule};
+use super::layout::{
+    EDGE, LABEL, Layout, SUBTITLE, Span, TICK, TITLE, WIDTH, arrange, columns, header, panel_height,
+    positions, ticks_across, ticks_up, upright_label,
+};
+use super::legend::{GREY, Legend, level_names, level_stroke};
+use super::palette::{Look, Palette};
+
+pub(crate) const GRID: Stroke =
+    Stroke { color: (222, 222, 222), opacity: 1.0, width: 1.0, dash: Dash::Solid };
+pub(crate) const BORDER: Stroke =
+    Stroke { color: (110, 110, 110), opacity: 1.0, width: 1.2, dash: Dash::Solid };
+/// Radius of a seed's dot, in pixels.
+pub(crate) const DOT: f64 = 2.8;
+/// Widest column of one model at one position, in pixels.
+const COLUMN: f64 = 26.0;
+/// How far a mean and its seeds stand to the left and right of their common position, in columns of a model.
+const ASIDE: f64 = 0.27;
+
+/// A chart as SVG; `None` where it has nothing to show.
+pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
+    if !chart.has_data() {
+        return None;
+    }
+    let spans = (span_x(chart)?, span_y(chart)?);
+    let upright = ticks_up(&chart.y, spans.1, panel_height(columns(chart.panels.len())));
+    let legend = Legend::of(chart, palette, true);
+    let beside = chart.panels.len() == 1;
+    let (title, subtitle, mut top) = header(chart);
+    let legend_top = top;
+    if !beside {
+        top += legend.rows_height();
+    }
+    let widest = upright.iter().map(|tick| super::canvas::text_width(&tick.label, TICK)).fold(0.0, f64::max);
+    let left = EDGE + upright_label(chart).len() as f64 * LABEL * 1.3 + widest + 10.0;
+    let right = EDGE + if beside { legend.column_width() + 16.0 } else { 8.0 };
+    let layout = arrange(chart, top, left, right);
+
+    let mut canvas = Canvas::new(WIDTH, layout.height.round());
+    draw_header(&mut canvas, &title, &subtitle);
+    match beside {
+        true => legend.draw_column(&mut canvas, (layout.grid.right + 16.0, layout.grid.top)),
+        false => legend.draw_rows(&mut canvas, legend_top),
+    }
+    draw_axis_labels(&mut canvas, chart, &layout);
+    let names = level_names(chart);
+    for (place, panel) in chart.panels.iter().enumerate() {
+        let frame = layout.frames[place];
+        let field = Field { frame, x: (chart.x.clone(), spans.0), y: (chart.y.clone(), spans.1) };
+        let across = ticks_across(&chart.x, spans.0, frame.width(), &positions(chart));
+        field.draw_frame(&mut canvas, &across, &upright, layout.lowest[place], layout.leftmost[place]);
+        let heading = Font { size: TICK, bold: true, color: BLACK };
+        canvas.text(&panel.title, (frame.left + 2.0, frame.top - TICK * 0.75), Anchor::Left, heading);
+        field.draw_levels(&mut canvas, panel, &names);
+        field.draw_models(&mut canvas, panel, chart.seeds, palette);
+    }
+    Some(canvas.into_svg(&chart.title))
+}
+
+/// Title and subtitle at the top of the page.
+pub(crate) fn draw_header(canvas: &mut Canvas, title: &[String], subtitle: &[String]) {
+    let mut y = EDGE + TITLE * 0.5;
+    for line in title {
+        canvas.text(line, (EDGE, y), Anchor::Left, Font { size: TITLE, bold: true, color: BLACK });
+        y += TITLE * 1.25;
+    }
+    for line in subtitle {
+        canvas.text(line, (EDGE, y), Anchor::Left, Font { size: SUBTITLE, bold: false, color: GREY });
+        y += SUBTITLE * 1.3;
+    }
+}
+
+fn draw_axis_labels(canvas: &mut Canvas, chart: &Chart, layout: &Layout) {
+    let font = Font { size: LABEL, bold: false, color: BLACK };
+    let grid = layout.grid;
+    let below = layout.height - EDGE - LABEL * 0.5;
+    canvas.text(&chart.x.label, ((grid.left + grid.right) / 2.0, below), Anchor::Center, font);
+    let middle = (grid.top + grid.bottom) / 2.0;
+    for (place, line) in upright_label(chart).iter().enumerate() {
+        let x = EDGE + LABEL * (0.5 + 1.2 * place as f64);
+        canvas.text(line, (x, middle), Anchor::Upwards, font);
+    }
+}
+
+fn span_x(chart: &Chart) -> Option<Span> {
+    let widen = match chart.seeds {
+        Seeds::Dots => {
+            // Half of the models of the outermost position stand outside it.
+            let models = chart.panels.iter().map(|panel| panel.series.len()).max().unwrap_or(1);
+            let panel = 560.0 / columns(chart.panels.len()) as f64;
+            let column = (0.6 * panel * nearest(chart) / models as f64).min(COLUMN);
+            let half = (models as f64 * column / 2.0 + 8.0).min(panel / 4.0);
+            half / (panel - 2.0 * half)
+        }
+        // Markers at the ends stand clear of the frame; long curves have none worth the room.
+        Seeds::Lines if chart.x.rule == TickRule::Points => 0.05,
+        Seeds::Lines => 0.02,
+    };
+    let range = chart.x.range.map_or_else(|| positions(chart), |(low, high)| vec![low, high]);
+    Span::of(chart.x.scale, range, widen)
+}
+
+/// The smallest distance of two positions, as a share of the distance of the outermost; one for fewer.
+fn nearest(chart: &Chart) -> f64 {
+    let places: Vec<f64> = positions(chart).into_iter().filter_map(|x| chart.x.scale.coordinate(x)).collect();
+    match (places.first(), places.last()) {
+        (Some(first), Some(last)) if last > first => {
+            places.windows(2).map(|pair| (pair[1] - pair[0]) / (last - first)).fold(1.0, f64::min)
+        }
+        _ => 1.0,
+    }
+}
+
+fn span_y(chart: &Chart) -> Option<Span> {
+    if let Some((low, high)) = chart.y.range {
+        // A marker at an end of the range is not cut.
+        return Span::of(chart.y.scale, [low, high], 0.035);
+    }
+    let of_points = chart.series().flat_map(|series| &series.points).flat_map(|point: &Point| {
+        let (low, high) = point.interval.unwrap_or((point.y, point.y));
+        [point.y, low, high]
+    });
+    let of_seeds = chart.series().flat_map(|series| series.seeds.iter().flatten()).map(|&(_, y)| y);
+    let levels = chart.panels.iter().flat_map(|panel| &panel.levels);
+    let of_levels = levels.flat_map(|level| level.points.iter().map(|&(_, y)| y));
+    Span::of(chart.y.scale, of_points.chain(of_seeds).chain(of_levels), 0.05)
+}
+
+/// A panel's frame with its axes.
+struct Field {
+    frame: Frame,
+    x: (Axis, Span),
+    y: (Axis, Span),
+}
+
+impl Field {
+    fn across(&self, coordinate: f64) -> f64 {
+        self.frame.left + self.x.1.share(coordinate) * self.frame.width()
+    }
+
+    fn up(&self, coordinate: f64) -> f64 {
+        self.frame.bottom - self.y.1.share(coordinate) * self.frame.height()
+    }
+
+    /// The place of a value, not finite where it has none.
+    fn place(&self, x: f64, y: f64) -> Place {
+        let x = self.x.0.scale.coordinate(x).map_or(f64::NAN, |at| self.across(at));
+        (x, self.height_of(y))
+    }
+
+    fn height_of(&self, y: f64) -> f64 {
+        self.y.0.scale.coordinate(y).map_or(f64::NAN, |at| self.up(at))
+    }
+
+    fn draw_frame(
+        &self,
+        canvas: &mut Canvas,
+        across: &[Tick],
+        upright: &[Tick],
+        lowest: bool,
+        leftmost: bool,
+    ) {
+        let Frame { left, top, right, bottom } = self.frame;
+        let font = Font { size: TICK, bold: false, color: BLACK };
+        for tick in across {
+            let x = self.across(tick.at);
+            canvas.path(&[(x, top), (x, bottom)], GRID);
+            if lowest {
+                canvas.path(&[(x, bottom), (x, bottom + 5.0)], BORDER);
+                canvas.text(&tick.label, (x, bottom + TICK), Anchor::Center, font);
+            }
+        }
+        for tick in upright {
+            let y = self.up(tick.at);
+            canvas.path(&[(left, y), (right, y)], GRID);
+            if leftmost {
+                canvas.path(&[(left - 5.0, y), (left, y)], BORDER);
+                canvas.text(&tick.label, (left - 9.0, y), Anchor::Right, font);
+            }
+        }
+        canvas.path(&[(left, top), (left, bottom), (right, bottom)], BORDER);
+    }
+
+    fn draw_levels(&self, canvas: &mut Canvas, panel: &Panel, names: &[&str]) {
+        for level in &panel.levels {
+            let stroke = level_stroke(names.iter().position(|&name| name == level.label).unwrap_or(0));
+            let Some(&(_, first)) = level.points.first() else { continue };
+            let line: Vec<Place> = if level.points.iter().all(|&(_, y)| y == first) {
+                let y = self.height_of(first);
+                vec![(self.frame.left, y), (self.frame.right, y)]
+            } else {
+                level.points.iter().map(|&(x, y)| self.place(x, y)).collect()
+            };
+            canvas.path_within(self.frame, &line, stroke);
+        }
+    }
+
+    fn draw_models(&self, canvas: &mut Canvas, panel: &Panel, seeds: Seeds, palette: &Palette) {
+        let mut series: Vec<&Series> = panel.series.iter().collect();
+        series
+            .sort_by_key(|series| (palette.rank(&series.architecture, &series.label), &series.architecture));
+        let column = match seeds {
+            Seeds::Dots => self.column_width(&series),
+            Seeds::Lines => 0.0,
+        };
+        let shift = |place: usize| (place as f64 - (series.len() as f64 - 1.0) / 2.0) * column;
+        let shifted: Vec<(&Series, Look, f64)> = series
+            .iter()
+            .enumerate()
+            .map(|(place, &series)| (series, palette.look(&series.architecture, &series.label), shift(place)))
+            .collect();
+        // In layers over all models, so that no model's line hides another's seeds.
+        let aside = column * ASIDE;
+        for &(series, look, _) in shifted.iter().filter(|_| seeds == Seeds::Lines) {
+            self.draw_seed_lines(canvas, series, look);
+        }
+        for &(series, look, shift) in &shifted {
+            self.draw_mean(canvas, series, look, shift - aside);
+        }
+        for &(series, look, shift) in shifted.iter().filter(|_| seeds == Seeds::Dots) {
+            self.draw_dots(canvas, series, look, shift + aside, column * 0.4);
+        }
+        for &(series, look, shift) in &shifted {
+            self.draw_markers(canvas, series, look, shift - aside, seeds);
+        }
+    }
+
+    /// Pixels each model has for itself at one position, so that models do not hide each other.
+    fn column_width(&self, series: &[&Series]) -> f64 {
+        let mut places: Vec<f64> = series
+            .iter()
+            .flat_map(|series| series.points.iter().map(|point| self.place(point.x, 0.5).0))
+            .filter(|x| x.is_finite())
+            .collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        let nearest = places.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+        (0.75 * nearest / series.len().max(1) as f64).min(COLUMN)
+    }
+
+    fn draw_dots(&self, canvas: &mut Canvas, series: &Series, look: Look, shift: f64, spread: f64) {
+        let seeds = series.seeds.len();
+        let step = (spread / seeds.max(1) as f64).min(3.6);
+        for (number, seed) in series.seeds.iter().enumerate() {
+            let aside = shift + (number as f64 - (seeds as f64 - 1.0) / 2.0) * step;
+            for &(x, y) in seed {
+                let (x, y) = self.place(x, y);
+                if self.frame.contains((x + aside, y)) {
+                    canvas.disc((x + aside, y), DOT + 0.9, WHITE, 1.0);
+                    canvas.disc((x + aside, y), DOT, look.color, 1.0);
+                }
+            }
+        }
+    }
+
+    fn draw_seed_lines(&self, canvas: &mut Canvas, series: &Series, look: Look) {
+        for seed in &series.seeds {
+            let line: Vec<Place> = seed.iter().map(|&(x, y)| self.place(x, y)).collect();
+            let stroke = Stroke { opacity: 0.45, ..Stroke::solid(look.color, 1.1) };
+            canvas.path_within(self.frame, &line, stroke);
+        }
+    }
+
+    fn draw_mean(&self, canvas: &mut Canvas, series: &Series, look: Look, shift: f64) {
+        let place = |point: &Point| {
+            let (x, y) = self.place(point.x, point.y);
+            (x + shift, y)
+        };
+        for point in &series.points {
+            if let Some((low, high)) = point.interval {
+                self.draw_interval(canvas, place(point).0, low, high, look);
+            }
+        }
+        let solid = Stroke { dash: look.dash, ..Stroke::solid(look.color, 2.8) };
+        let doubtful = Stroke { dash: Dash::Dotted, ..Stroke::solid(look.color, 1.6) };
+        // Runs of segments of one kind, so that dashes do not start anew at every point.
+        let mut run: Vec<Place> = Vec::new();
+        let mut kind = false;
+        for pair in series.points.windows(2) {
+            let doubt = pair[0].doubtful || pair[1].doubtful;
+            if doubt != kind || run.is_empty() {
+                canvas.path_within(self.frame, &run, if kind { doubtful } else { solid });
+                run = vec![place(&pair[0])];
+                kind = doubt;
+            }
+            run.push(place(&pair[1]));
+        }
+        canvas.path_within(self.frame, &run, if kind { doubtful } else { solid });
+    }
+
+    fn draw_interval(&self, canvas: &mut Canvas, x: f64, low: f64, high: f64, look: Look) {
+        let (low, high) = (self.height_of(low), self.height_of(high));
+        let stroke = Stroke::solid(look.color, 1.5);
+        canvas.path_within(self.frame, &[(x, low), (x, high)], stroke);
+        for y in [low, high] {
+            canvas.path_within(self.frame, &[(x - 4.0, y), (x + 4.0, y)], stroke);
+        }
+    }
+
+    /// Markers far enough apart to be told from each other.
+    fn draw_markers(&self, canvas: &mut Canvas, series: &Series, look: Look, shift: f64, seeds: Seeds) {
+        let apart = match seeds {
+            Seeds::Dots => 0.0,
+            Seeds::Lines if series.points.len() <= 16 => 18.0,
+            Seeds::Lines => 60.0,
+        };
+        let mut last: Option<Place> = None;
+        for point in &series.points {
+            let (x, y) = self.place(point.x, point.y);
+            let at = (x + shift, y);
+            let near = last.is_some_and(|last| (at.0 - last.0).hypot(at.1 - last.1) < apart);
+            if near || !self.frame.contains(at) {
+                continue;
+            }
+            let mut marker = look.marker;
+            marker.hollow |= point.doubtful;
+            canvas.marker(at, 5.2, marker);
+            last = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::axis::Scale;
+    use crate::plot::chart::Level;
+
+    fn chart(seeds: Seeds) -> Chart {
+        let series = ["rnn", "lstm"].map(|name| Series {
+            label: name.into(),
+            architecture: name.into(),
+            note: Some("a & b".into()),
+            points: [10.0, 30.0, 100.0]
+                .map(|x| Point { x, y: 1.0 - x / 200.0, interval: Some((0.1, 2.0)), doubtful: x > 50.0 })
+                .to_vec(),
+            seeds: vec![vec![(10.0, 0.9), (30.0, f64::NAN), (100.0, 0.5)]; 3],
+        });
+        let axis = |scale, range| Axis { label: "axis".into(), scale, range, rule: TickRule::Points };
+        Chart {
+            title: "a title".into(),
+            subtitle: "a subtitle".into(),
+            x: axis(Scale::Log, None),
+            y: axis(Scale::Linear, Some((0.0, 1.0))),
+            seeds,
+            panels: vec![Panel {
+                title: String::new(),
+                series: series.to_vec(),
+                levels: vec![Level { label: "chance".into(), points: vec![(10.0, 0.1), (100.0, 0.1)] }],
+            }],
+        }
+    }
+
+    fn palette() -> Palette {
+        Palette::new([("rnn", "rnn"), ("lstm", "lstm")])
+    }
+
+    #[test]
+    fn every_finite_seed_is_a_dot_and_no_other() {
+        let svg = draw(&chart(Seeds::Dots), &palette()).unwrap();
+        assert_eq!(svg.matches("r=\"28\"").count(), 2 * 3 * 2);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn a_level_carries_its_value_where_it_has_one() {
+        let mut chart = chart(Seeds::Lines);
+        assert!(draw(&chart, &palette()).unwrap().contains("chance (0.1)"));
+        chart.panels[0].levels[0].points[1].1 = 0.2;
+        let svg = draw(&chart, &palette()).unwrap();
+        assert!(svg.contains("chance\n") && !svg.contains("chance ("));
+    }
+
+    #[test]
+    fn intervals_end_at_the_frame() {
+        let with = draw(&chart(Seeds::Dots), &palette()).unwrap();
+        let mut without = chart(Seeds::Dots);
+        for series in &mut without.panels[0].series {
+            series.points.iter_mut().for_each(|point| point.interval = None);
+        }
+        let without = draw(&without, &palette()).unwrap();
+        // A bar and one cap each: the upper cap, at 2.0, lies above the frame.
+        assert_eq!(with.matches("<polyline").count() - without.matches("<polyline").count(), 2 * 3 * 2);
+    }
+
+    #[test]
+    fn nothing_finite_is_no_figure() {
+        let mut chart = chart(Seeds::Dots);
+        for series in &mut chart.panels[0].series {
+            series.points.iter_mut().for_each(|point| point.y = f64::NAN);
+            series.seeds.iter_mut().flatten().for_each(|value| value.0 = 0.0);
+        }
+        assert_eq!(draw(&chart, &palette()), None);
+        chart.panels.clear();
+        assert_eq!(draw(&chart, &palette()), None);
+    }
+
+    #[test]
+    fn a_doubtful_point_is_hollow() {
+        let outlines = |svg: &str| svg.matches("stroke-width=\"18\"").count();
+        let doubtful = draw(&chart(Seeds::Lines), &palette()).unwrap();
+        let mut certain = chart(Seeds::Lines);
+        for series in &mut certain.panels[0].series {
+            series.points.iter_mut().for_each(|point| point.doubtful = false);
+        }
+        // One outline in place of a filled marker for each model.
+        assert_eq!(outlines(&doubtful) - outlines(&draw(&certain, &palette()).unwrap()), 2);
+    }
+}

@@ -1,0 +1,67 @@
+//! Figures as SVG, from what cells wrote: what a person puts on a slide or in a paper.
+//!
+//! Each kind of figure is one file that turns a [`Summary`](crate::summary::Summary) into a `Chart`; the rest
+//! draws charts and knows no measurement. The same cells give the same bytes.
+
+mod accuracy;
+mod by_distance;
+mod cost;
+mod curves;
+mod gradients;
+
+mod chart;
+mod names;
+
+mod axis;
+mod canvas;
+mod categories;
+mod draw;
+mod layout;
+mod legend;
+mod palette;
+
+use crate::summary::summarise;
+use chart::Chart;
+use palette::Palette;
+use seqbench_record::CellFiles;
+
+/// A figure, ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// Name of its file, such as `accuracy-copying.svg`: no folder, no spaces.
+    pub file_name: String,
+    /// What it shows, in one line.
+    pub title: String,
+    /// The SVG document, in UTF-8, 900 pixels wide.
+    pub svg: String,
+}
+
+impl Figure {
+    fn of(file_name: String, chart: &Chart, svg: Option<String>) -> Option<Self> {
+        svg.map(|svg| Self { file_name, title: chart.title.clone(), svg })
+    }
+
+    fn of_chart(file_name: String, chart: &Chart, palette: &Palette) -> Option<Self> {
+        Self::of(file_name, chart, draw::draw(chart, palette))
+    }
+}
+
+/// Every figure that the cells have data for, in reading order; none for no cells. The order of the cells does
+/// not matter.
+///
+/// - `accuracy-<task>.svg`: accuracy against the sweep's numeric coordinate, or by model where there is none;
+/// - `accuracy-by-distance-<task>.svg`: accuracy against the lag of the scored position, inside one model;
+/// - `curves-<task>.svg`: learning curves;
+/// - `gradients-<wrt>.svg`: gradient norm against distance (`gradients-<wrt>-<task>.svg` for several tasks);
+/// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
+pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
+    let summary = summarise(cells);
+    let models = cells.iter().map(|files| &files.cell.labels);
+    let palette = Palette::new(models.map(|labels| (labels.architecture.as_str(), labels.model.as_str())));
+    let mut figures = accuracy::figures(&summary, &palette);
+    figures.extend(by_distance::figures(&summary, &palette));
+    figures.extend(curves::figures(&summary, &palette));
+    figures.extend(gradients::figures(&summary, &palette));
+    figures.extend(cost::figures(&summary, &palette));
+    figures
+}
