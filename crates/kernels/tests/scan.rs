@@ -2,46 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::{assert_close, assert_same_on_any_threads, bits, flat, gradients, weighted};
 use seqbench_kernels::{ScanCell, ScanParameters, diagonal_scan, reference};
-
-/// Numbers in (−1, 1) from a multiplicative congruential stream.
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..count)
-        .map(|_| {
-            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        })
-        .collect()
-}
-
-fn tensor(shape: &[usize], seed: u64, dtype: DType) -> Tensor {
-    let values = numbers(shape.iter().product(), seed);
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
-}
-
-fn bits(tensor: &Tensor) -> Vec<u64> {
-    let flat = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-    flat.into_iter().map(f64::to_bits).collect()
-}
-
-fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.dims(), b.dims());
-    let flat = |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-    let pairs = flat(a).into_iter().zip(flat(b));
-    pairs.fold(0.0, |worst, (a, b)| if (a - b).abs() <= worst { worst } else { (a - b).abs() })
-}
 
 const NAMES: [&str; 9] = ["us", "lambda_re", "lambda_im", "b_re", "b_im", "c_re", "c_im", "d", "state"];
 
 /// All nine inputs, |λ| below 1.
 fn inputs(batch: usize, time: usize, dim: usize, n: usize, dtype: DType) -> Vec<Tensor> {
-    let mut all = vec![tensor(&[batch, time, dim], 1, dtype)];
-    all.extend((2..4).map(|seed| tensor(&[dim, n], seed, dtype).affine(0.69, 0.0).unwrap()));
-    all.extend((4..8).map(|seed| tensor(&[dim, n], seed, dtype)));
-    all.push(tensor(&[dim], 8, dtype));
-    all.push(tensor(&[batch, dim, n, 2], 9, dtype));
+    let mut all = vec![common::tensor(1, (batch, time, dim), dtype)];
+    all.extend((2..4).map(|seed| common::tensor(seed, (dim, n), dtype).affine(0.69, 0.0).unwrap()));
+    all.extend((4..8).map(|seed| common::tensor(seed, (dim, n), dtype)));
+    all.push(common::tensor(8, dim, dtype));
+    all.push(common::tensor(9, (batch, dim, n, 2), dtype));
     all
 }
 
@@ -59,26 +34,15 @@ fn parameters(all: &[Tensor]) -> ScanParameters {
 
 type Scan = fn(&Tensor, &ScanParameters, &Tensor, Option<&[usize]>) -> candle_core::Result<(Tensor, Tensor)>;
 
-/// A loss that weights every output and every number of the returned state differently.
-fn loss(ys: &Tensor, last: &Tensor) -> Tensor {
-    let ys = (ys * tensor(ys.dims(), 21, ys.dtype())).unwrap().sum_all().unwrap();
-    let last = (last * tensor(last.dims(), 22, last.dtype())).unwrap().sum_all().unwrap();
-    (ys + last.affine(1.7, 0.0).unwrap()).unwrap()
-}
-
 /// Outputs, returned state and the nine gradients.
 fn everything(scan: Scan, all: &[Tensor], lengths: Option<&[usize]>) -> Vec<Tensor> {
     let vars: Vec<Var> = all.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
     let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     let (ys, last) = scan(&leaves[0], &parameters(&leaves), &leaves[8], lengths).unwrap();
-    let grads = loss(&ys, &last).backward().unwrap();
+    let loss = weighted(&[&ys, &last]).unwrap();
     let mut found = vec![ys.detach(), last.detach()];
-    found.extend(leaves.iter().map(|leaf| grads.get(leaf).expect("a gradient").clone()));
+    found.extend(gradients(&loss, &vars.iter().collect::<Vec<_>>()));
     found
-}
-
-fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
 #[test]
@@ -91,16 +55,12 @@ fn values_and_gradients_equal_the_reference() {
             let ends: Vec<usize> = (0..batch).map(|row| row * time / 2).collect();
             for lengths in [None, Some(&ends[..])] {
                 let got = everything(diagonal_scan, &all, lengths);
-                let want = everything(reference::scan::diagonal_scan, &all, lengths);
-                let tolerance = if dtype == DType::F32 { 3e-4 } else { 1e-11 };
+                let want = everything(reference::diagonal_scan, &all, lengths);
+                let tolerance = if dtype == DType::F32 { 5e-6 } else { 1e-13 };
                 for (at, (got, want)) in got.iter().zip(&want).enumerate() {
                     let name = if at < 2 { ["ys", "last"][at] } else { NAMES[at - 2] };
-                    let off = largest_difference(got, want);
-                    assert!(
-                        off < tolerance,
-                        "{name} off by {off} at {:?} {lengths:?}",
-                        (batch, time, dim, n, dtype)
-                    );
+                    let what = format!("{name} at {batch} {time} {dim} {n} {dtype:?} {lengths:?}");
+                    assert_close(&what, got, want, tolerance);
                 }
             }
         }
@@ -109,33 +69,14 @@ fn values_and_gradients_equal_the_reference() {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    let all = inputs(2, 67, 3, 2, DType::F64);
-    let lengths = Some(&[66, 0][..]);
-    let found = everything(diagonal_scan, &all, lengths);
-    let evaluate = |all: &[Tensor]| {
-        let (ys, last) = diagonal_scan(&all[0], &parameters(all), &all[8], lengths).unwrap();
-        loss(&ys, &last).to_scalar::<f64>().unwrap()
+    let vars: Vec<Var> =
+        inputs(2, 67, 3, 2, DType::F64).iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+    // One row ends inside the second chunk, the other before it begins.
+    let function = |all: &[Tensor]| {
+        let (ys, last) = diagonal_scan(&all[0], &parameters(all), &all[8], Some(&[66, 0]))?;
+        weighted(&[&ys, &last])
     };
-    for which in 0..all.len() {
-        let values = all[which].flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        let gradient = found[which + 2].flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        for at in (0..values.len()).step_by(1 + values.len() / 12) {
-            let moved = |by: f64| {
-                let mut values = values.clone();
-                values[at] += by;
-                let mut all = all.clone();
-                all[which] = Tensor::from_vec(values, all[which].dims(), &Device::Cpu).unwrap();
-                evaluate(&all)
-            };
-            let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-            assert!(
-                (slope - gradient[at]).abs() < 1e-6 * (1.0 + slope.abs()),
-                "{}[{at}]: {} against {slope}",
-                NAMES[which],
-                gradient[at]
-            );
-        }
-    }
+    common::assert_finite_differences(&vars.iter().collect::<Vec<_>>(), function, 1e-6);
 }
 
 #[test]
@@ -156,18 +97,18 @@ fn an_impulse_decays_as_powers_of_lambda() {
     let us = Tensor::from_vec(impulse, (1, 70, 1), &Device::Cpu).unwrap();
     let state = Tensor::zeros((1, 1, 1, 2), DType::F32, &Device::Cpu).unwrap();
     let (ys, _) = diagonal_scan(&us, &exact, &state, None).unwrap();
-    let ys = ys.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let ys = flat(&ys);
     let (mut re, mut im) = (3.0f64, -1.0f64);
     for (k, y) in ys.iter().enumerate() {
         let want = 2.0 * re - 0.25 * im + if k == 0 { 7.0 } else { 0.0 };
-        assert_eq!(f64::from(*y), want, "step {k}");
+        assert_eq!(*y, want, "step {k}");
         (re, im) = (-0.5 * im, 0.5 * re);
     }
 
     // Any λ, against polar powers: y_k = Re(c · r^k e^{iθk} · b).
     let all = inputs(1, 131, 1, 1, DType::F64);
     let parameters = parameters(&all);
-    let value = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+    let value = |t: &Tensor| flat(t)[0];
     let (re, im) = (value(&parameters.lambda_re), value(&parameters.lambda_im));
     let (radius, angle) = (libm::hypot(re, im), libm::atan2(im, re));
     let (br, bi) = (value(&parameters.b_re), value(&parameters.b_im));
@@ -178,7 +119,7 @@ fn an_impulse_decays_as_powers_of_lambda() {
     let us = Tensor::from_vec(impulse, (1, 131, 1), &Device::Cpu).unwrap();
     let state = Tensor::zeros((1, 1, 1, 2), DType::F64, &Device::Cpu).unwrap();
     let (ys, _) = diagonal_scan(&us, &parameters, &state, None).unwrap();
-    let ys = ys.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let ys = flat(&ys);
     for k in 1..131 {
         let size = libm::pow(radius, k as f64);
         let want = size * (pr * libm::cos(angle * k as f64) - pi * libm::sin(angle * k as f64));
@@ -201,7 +142,7 @@ fn two_chunks_equal_one_pass() {
         assert_eq!(bits(&whole[0]), bits(&parts[0]));
         assert_eq!(bits(&whole[1]), bits(&parts[1]));
         for (name, (whole, parts)) in NAMES.iter().zip(whole[2..].iter().zip(&parts[2..])) {
-            assert!(largest_difference(whole, parts) < 3e-4, "{name} at {split}");
+            assert_close(&format!("{name} at {split}"), parts, whole, 5e-6);
         }
     }
 }
@@ -256,13 +197,7 @@ fn the_cell_equals_the_scan() {
 #[test]
 fn threads_change_no_bit() {
     let all = inputs(5, 131, 37, 2, DType::F32);
-    let lengths = Some(&[0, 1, 64, 100, 131][..]);
-    let run = |threads| {
-        on_threads(threads, || everything(diagonal_scan, &all, lengths)).iter().map(bits).collect::<Vec<_>>()
-    };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(3));
+    assert_same_on_any_threads(|| everything(diagonal_scan, &all, Some(&[0, 1, 64, 100, 131])));
 }
 
 #[test]
@@ -302,17 +237,15 @@ fn a_second_backward_gives_the_same_gradient() {
     let all = inputs(2, 67, 5, 2, DType::F32);
     let us = Var::from_tensor(&all[0]).unwrap();
     let (ys, last) = diagonal_scan(us.as_tensor(), &parameters(&all), &all[8], None).unwrap();
-    let loss = loss(&ys, &last);
-    let first = loss.backward().unwrap().get(us.as_tensor()).unwrap().clone();
-    let second = loss.backward().unwrap().get(us.as_tensor()).unwrap().clone();
-    assert_eq!(bits(&first), bits(&second));
+    let loss = weighted(&[&ys, &last]).unwrap();
+    assert_eq!(bits(&gradients(&loss, &[&us])[0]), bits(&gradients(&loss, &[&us])[0]));
 }
 
 #[test]
 fn a_long_sequence_has_a_finite_gradient_at_its_start() {
     let (time, dim) = (65_536, 2);
     let full = |value: f32| Tensor::full(value, (dim, 1), &Device::Cpu).unwrap();
-    let us = Var::from_tensor(&tensor(&[1, time, dim], 5, DType::F32)).unwrap();
+    let us = Var::from_tensor(&common::tensor(5, (1, time, dim), DType::F32)).unwrap();
     let p = ScanParameters {
         lambda_re: full(1.0 - 1.0 / 65_536.0),
         lambda_im: full(0.0),
@@ -324,11 +257,9 @@ fn a_long_sequence_has_a_finite_gradient_at_its_start() {
     };
     let state = Tensor::zeros((1, dim, 1, 2), DType::F32, &Device::Cpu).unwrap();
     let (ys, _) = diagonal_scan(us.as_tensor(), &p, &state, None).unwrap();
-    let grads = ys.narrow(1, time - 1, 1).unwrap().sum_all().unwrap().backward().unwrap();
-    let first =
-        grads.get(us.as_tensor()).unwrap().narrow(1, 0, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>();
+    let last = ys.narrow(1, time - 1, 1).unwrap().sum_all().unwrap();
     // (1 − 1/T)^(T−1) is close to 1/e.
-    for value in first.unwrap() {
+    for value in flat(&gradients(&last, &[&us])[0].narrow(1, 0, 1).unwrap()) {
         assert!((value - 0.367_88).abs() < 1e-3, "{value}");
     }
 }

@@ -98,7 +98,7 @@ pub fn diagonal_scan(
 ) -> Result<(Tensor, Tensor)> {
     let sizes = check(us, parameters, state, lengths)?;
     if !fused(us) {
-        return reference::scan::diagonal_scan(us, parameters, state, lengths);
+        return reference::diagonal_scan(us, parameters, state, lengths);
     }
     let (batch, time, dim, n) = sizes;
     let packed = parameters.pack()?.contiguous()?;

@@ -1,0 +1,240 @@
+//! Causal scaled-dot-product attention in tiles, as one differentiable operation.
+//!
+//! Source: Vaswani et al. 2017, "Attention Is All You Need", eq. 1; the running maximum and sum of Milakov
+//! and Gimelshein 2018, "Online normalizer calculation for softmax", alg. 3; tiles and a backward pass that
+//! recomputes the weights, Dao et al. 2022, "FlashAttention", alg. 2 and 4; linear biases of Press et al.
+//! 2022, "Train Short, Test Long" (ALiBi).
+//!
+//! Memory is linear in time. Backward keeps each query's log-sum-exp, as its two parts: the maximum and the
+//! sum, whose logarithm would lose digits. Tiles begin at fixed key positions and every sum is a chain over
+//! keys in order, so a query's result is the same whole, in chunks and one token at a time.
+
+mod cell;
+mod kernel;
+mod softmax;
+
+pub use cell::AttentionCell;
+
+use crate::isa::dispatch;
+use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all};
+use crate::real::Real;
+use crate::{parallel, reference};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use kernel::{Backward, Forward, Head};
+use rayon::prelude::*;
+use softmax::Normalizer;
+use std::sync::OnceLock;
+
+/// What [`attention`] needs besides queries, keys and values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttentionOptions<'a> {
+    /// Factor on each dot product; 1/√head_dim where absent.
+    pub scale: Option<f64>,
+    /// For each row, how many keys precede its first query; `context − time` where absent. Query i stands at
+    /// position `past + i` and sees the keys up to that position.
+    pub past: Option<&'a [usize]>,
+    /// ALiBi's slope for each head: a key at distance r has `slope · r` taken from its score.
+    pub alibi: Option<&'a [f64]>,
+}
+
+/// Sizes and defaults of a call, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) batch: usize,
+    pub(crate) time: usize,
+    pub(crate) context: usize,
+    pub(crate) heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) scale: f64,
+    /// Per row.
+    pub(crate) past: Vec<usize>,
+    /// Per head; zeros without ALiBi.
+    pub(crate) slopes: Vec<f64>,
+}
+
+impl Plan {
+    pub(crate) fn new(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<Self> {
+        let &[batch, time, heads, head_dim] = q.dims() else {
+            bail!("attention: q is {:?}, expected [batch, time, heads, head_dim]", q.dims());
+        };
+        let &[_, context, _, _] = k.dims() else {
+            bail!("attention: k is {:?}, expected [{batch}, context, {heads}, {head_dim}]", k.dims());
+        };
+        let shape = [batch, context, heads, head_dim];
+        for (name, tensor) in [("k", k), ("v", v)] {
+            expect_shape("attention", name, tensor, &shape)?;
+            expect_dtype("attention", name, tensor, q)?;
+        }
+        if head_dim == 0 {
+            bail!("attention: q is {:?}; head_dim must be positive", q.dims());
+        }
+        let past = match options.past {
+            Some(past) if past.len() == batch => past.to_vec(),
+            Some(past) => bail!("attention: past has {} entries, but q is {:?}", past.len(), q.dims()),
+            None if time <= context => vec![context - time; batch],
+            None => bail!("attention: q is {:?}, longer than k {:?}", q.dims(), k.dims()),
+        };
+        if let Some(past) = past.iter().find(|past| **past + time > context) {
+            bail!("attention: past {past} and q {:?} reach beyond k {:?}", q.dims(), k.dims());
+        }
+        let slopes = match options.alibi {
+            Some(slopes) if slopes.len() == heads => slopes.to_vec(),
+            Some(slopes) => bail!("attention: alibi has {} slopes, but q is {:?}", slopes.len(), q.dims()),
+            None => vec![0.0; heads],
+        };
+        let scale = options.scale.unwrap_or(1.0 / (head_dim as f64).sqrt());
+        Ok(Plan { batch, time, context, heads, head_dim, scale, past, slopes })
+    }
+
+    /// Values between a token and the next in `[time, heads, head_dim]`.
+    fn stride(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Fewest heads worth a thread of their own, out of `batch · heads`.
+    fn share(&self) -> usize {
+        let tasks = self.batch * self.heads;
+        let cost = tasks * self.time * self.context * self.head_dim;
+        if parallel::parts(tasks, cost) == 1 { tasks } else { 1 }
+    }
+
+    /// The head numbered `task` of `batch · heads`; q, k and v are whole tensors.
+    fn head<'a, T: Real>(&self, task: usize, [q, k, v]: [&'a [T]; 3]) -> Head<'a, T> {
+        let (row, head) = (task / self.heads, task % self.heads);
+        let (stride, offset) = (self.stride(), head * self.head_dim);
+        Head {
+            q: &q[row * self.time * stride + offset..],
+            k: &k[row * self.context * stride + offset..],
+            v: &v[row * self.context * stride + offset..],
+            stride,
+            time: self.time,
+            head_dim: self.head_dim,
+            past: self.past[row],
+            scale: T::of(self.scale),
+            slope: T::of(self.slopes[head]),
+        }
+    }
+
+    /// `[batch, heads, length, head_dim]` to `[batch, length, heads, head_dim]`.
+    fn heads_inside<T: Real>(&self, values: &[T], length: usize) -> Vec<T> {
+        let (size, stride) = (self.head_dim, self.stride());
+        let mut out = vec![T::ZERO; values.len()];
+        out.par_chunks_mut(length * stride).zip(values.par_chunks(length * stride)).for_each(|(out, row)| {
+            for (head, values) in row.chunks_exact(length * size).enumerate() {
+                for (at, token) in values.chunks_exact(size).enumerate() {
+                    out[at * stride + head * size..][..size].copy_from_slice(token);
+                }
+            }
+        });
+        out
+    }
+}
+
+/// Causal attention: q `[batch, time, heads, head_dim]`, k and v `[batch, context, heads, head_dim]`, result
+/// as q. Keys after a row's last query are never read. Differentiable in all three.
+///
+/// # Errors
+/// Shapes, types or options disagree; the message names the argument and both shapes.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<Tensor> {
+    let plan = Plan::new(q, k, v, options)?;
+    if !fused(q) {
+        return reference::attention(q, k, v, options);
+    }
+    if q.elem_count() == 0 {
+        return Ok(q.clone());
+    }
+    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
+    let keep = q.track_op() || k.track_op() || v.track_op();
+    match q.dtype() {
+        DType::F64 => q.apply_op3(&k, &v, Attention::<f64>::new(plan, keep)),
+        _ => q.apply_op3(&k, &v, Attention::<f32>::new(plan, keep)),
+    }
+}
+
+struct Attention<T> {
+    plan: Plan,
+    keep: bool,
+    /// `[batch, heads, time]`, for the backward pass.
+    normalizers: OnceLock<Vec<Normalizer<T>>>,
+}
+
+impl<T> Attention<T> {
+    fn new(plan: Plan, keep: bool) -> Self {
+        Attention { plan, keep, normalizers: OnceLock::new() }
+    }
+}
+
+impl<T: Real> CustomOp3 for Attention<T> {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let qkv = [operand::<T>(q, q_layout)?, operand(k, k_layout)?, operand(v, v_layout)?];
+        let Plan { time, head_dim, .. } = self.plan;
+        let mut ys = vec![T::ZERO; qkv[0].len()];
+        let mut normalizers = vec![Normalizer::EMPTY; qkv[0].len() / head_dim];
+        ys.par_chunks_mut(time * head_dim)
+            .zip(normalizers.par_chunks_mut(time))
+            .with_min_len(self.plan.share())
+            .enumerate()
+            .for_each(|(task, (ys, normalizers))| {
+                dispatch(Forward { head: self.plan.head(task, qkv), ys, normalizers });
+            });
+        if self.keep {
+            let _ = self.normalizers.set(normalizers);
+        }
+        Ok((T::to_cpu_storage_owned(self.plan.heads_inside(&ys, time)), q_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        ys: &Tensor,
+        ys_grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let Plan { time, context, head_dim, heads, .. } = self.plan;
+        let Some(normalizers) = self.normalizers.get() else {
+            bail!("attention: a backward pass through an attention whose inputs were not tracked");
+        };
+        let mut q_grad = vec![T::ZERO; q.elem_count()];
+        let (mut k_grad, mut v_grad) = (vec![T::ZERO; k.elem_count()], vec![T::ZERO; k.elem_count()]);
+        with_all::<T, _, 5>([q, k, v, ys, ys_grad], |[q, k, v, ys, ys_grad]| {
+            q_grad
+                .par_chunks_mut(time * head_dim)
+                .zip(k_grad.par_chunks_mut(context * head_dim))
+                .zip(v_grad.par_chunks_mut(context * head_dim))
+                .with_min_len(self.plan.share())
+                .enumerate()
+                .for_each(|(task, ((q_grad, k_grad), v_grad))| {
+                    let (row, offset) = (task / heads, task % heads * head_dim);
+                    let from = row * time * self.plan.stride() + offset;
+                    dispatch(Backward {
+                        head: self.plan.head(task, [q, k, v]),
+                        ys: &ys[from..],
+                        ys_grad: &ys_grad[from..],
+                        normalizers: &normalizers[task * time..][..time],
+                        q_grad,
+                        k_grad,
+                        v_grad,
+                    });
+                });
+            Ok(())
+        })?;
+        Ok((
+            Some(tensor(self.plan.heads_inside(&q_grad, time), q.shape())?),
+            Some(tensor(self.plan.heads_inside(&k_grad, context), k.shape())?),
+            Some(tensor(self.plan.heads_inside(&v_grad, context), v.shape())?),
+        ))
+    }
+}
