@@ -6,4 +6,6 @@ pub mod statistics;
 
 pub mod summary;
 
+pub mod table;
+
 pub mod plot;

@@ -47,5 +47,5 @@ fn seed(files: &CellFiles, metric: &str) -> Option<CurveSeed> {
     let mut points: Vec<_> = rows.map(|row| (row.step, row.value)).collect();
     points.sort_by_key(|point| point.0);
     let cell = &files.cell;
-    (!points.is_empty()).then(|| CurveSeed { seed: cell.labels.seed, status: cell.status, points })
+    (!points.is_empty()).then_some(CurveSeed { seed: cell.labels.seed, status: cell.status, points })
 }

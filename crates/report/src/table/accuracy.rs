@@ -1,0 +1,159 @@
+//! The accuracy table: one row a setting, with its seeds, interval, solved runs and chance.
+
+use super::{
+    Align, Cell, Table, Value,
+    build::{self, Show, column, distinct, estimate, integer, number_cell, success, word},
+    number,
+};
+use crate::{
+    statistics::LEVEL,
+    summary::{AccuracyGroup, Setting, Summary, higher_is_better},
+};
+
+/// Accuracy of every setting.
+pub fn accuracy_table(summary: &Summary) -> Table {
+    let rows = &summary.accuracy;
+    let settings: Vec<&Setting> = rows.iter().map(|row| &row.setting).collect();
+    let all_accuracy = rows.iter().all(|row| row.metric == "accuracy");
+    let heading = if all_accuracy { "accuracy" } else { "value" };
+    let title = if all_accuracy { "Accuracy" } else { "Score" };
+
+    let mut columns = build::setting_columns(&settings, |row: &AccuracyGroup| &row.setting);
+    columns.extend([
+        column(
+            "metric",
+            Align::Left,
+            if all_accuracy { Show::Never } else { Show::Always },
+            &["metric"],
+            |row: &AccuracyGroup| word(&row.metric),
+        ),
+        column("length", Align::Right, Show::Never, &["evaluated_length"], |row: &AccuracyGroup| {
+            whole(row.length)
+        }),
+        column("n", Align::Right, Show::Always, &["n"], |row: &AccuracyGroup| integer(row.value.n as u64)),
+        column(
+            heading,
+            Align::Right,
+            Show::Always,
+            &["mean", "mean_low", "mean_high"],
+            |row: &AccuracyGroup| estimate(&row.value, |x| value_text(&row.metric, x)),
+        ),
+        column(
+            "solved",
+            Align::Right,
+            Show::Filled,
+            &["solved", "solved_of", "solved_low", "solved_high"],
+            |row: &AccuracyGroup| success(row.solved),
+        ),
+        column("threshold", Align::Right, Show::Never, &["solved_threshold"], |row: &AccuracyGroup| {
+            number_cell(row.threshold, number::short)
+        }),
+        column(
+            "exact match",
+            Align::Right,
+            Show::Filled,
+            &["exact_match", "exact_match_low", "exact_match_high"],
+            |row: &AccuracyGroup| {
+                let text = row.exact_match.mean.map_or("–".into(), number::accuracy);
+                Cell { text, ..estimate(&row.exact_match, number::accuracy) }
+            },
+        ),
+        column("chance", Align::Right, Show::Varied, &["chance"], |row: &AccuracyGroup| {
+            number_cell(row.chance(), |x| value_text(&row.metric, x))
+        }),
+        column("trivial", Align::Right, Show::Filled, &["trivial", "trivial_name"], trivial),
+        column(
+            "steps to solve",
+            Align::Right,
+            Show::Filled,
+            &["steps_to_solve_median", "steps_to_solve_known"],
+            steps_to_solve,
+        ),
+        column("budget", Align::Right, Show::Never, &["steps"], |row: &AccuracyGroup| {
+            number_cell(row.steps, number::count)
+        }),
+        column("params", Align::Right, Show::Filled, &["parameters"], |row: &AccuracyGroup| {
+            build::counted(row.parameters)
+        }),
+        column("not done", Align::Left, Show::Filled, &["diverged", "failed", "skipped"], not_done),
+        column("why", Align::Left, Show::Never, &["reasons"], |row: &AccuracyGroup| {
+            word(&row.reasons.join("; "))
+        }),
+    ]);
+    build::table("accuracy", format!("{title}{}", build::on_task(&settings)), notes(summary), rows, columns)
+}
+
+fn notes(summary: &Summary) -> Vec<String> {
+    let rows = &summary.accuracy;
+    let percent = 100.0 * LEVEL;
+    let mut notes = vec![format!(
+        "n seeds, on the test stream; ± half the {percent} % t interval of their mean, absent for one seed; \
+         in parentheses the {percent} % Wilson interval of the share solved."
+    )];
+    // One chance for all rows has no column.
+    if let Some(first) = rows.first()
+        && let Some(chance) = first.chance()
+        && rows.iter().all(|row| row.chance() == Some(chance))
+    {
+        notes.push(format!("Chance: {}.", value_text(&first.metric, chance)));
+    }
+    if let Some(thresholds) = distinct(rows.iter().filter_map(|row| row.threshold)) {
+        notes.push(format!(
+            "Solved: accuracy ≥ {thresholds}; steps to solve is a median, > where not reached."
+        ));
+    }
+    notes.push(
+        "A diverged run counts as unsolved and has no value in the mean; failed and skipped cells count nowhere."
+            .into(),
+    );
+    if let Some(steps) = distinct(rows.iter().filter_map(|row| row.steps)) {
+        notes.push(format!("Budget: {steps} optimizer steps a run."));
+    }
+    notes.extend(summary.warnings.iter().map(|warning| format!("Beware: {warning}.")));
+    notes.extend(build::provenance_note(&summary.provenances, false));
+    notes
+}
+
+fn value_text(metric: &str, x: f64) -> String {
+    if higher_is_better(metric) { number::accuracy(x) } else { number::short(x) }
+}
+
+fn trivial(row: &AccuracyGroup) -> Cell {
+    match row.trivial() {
+        Some(reference) => Cell {
+            text: value_text(&row.metric, reference.value),
+            values: vec![Value::Number(reference.value), Value::Text(reference.name.clone())],
+        },
+        None => Cell { text: "–".into(), values: vec![Value::Missing; 2] },
+    }
+}
+
+fn steps_to_solve(row: &AccuracyGroup) -> Cell {
+    let Some(steps) = row.steps_to_solve else {
+        return Cell { text: "–".into(), values: vec![Value::Missing; 2] };
+    };
+    let text = match (steps.median, row.steps) {
+        (Some(median), _) => number::count(median),
+        (None, Some(budget)) => format!("> {}", number::count(budget)),
+        (None, None) => "> budget".into(),
+    };
+    Cell { text, values: vec![build::number_value(steps.median), Value::Integer(steps.solved as u64)] }
+}
+
+fn not_done(row: &AccuracyGroup) -> Cell {
+    let counts =
+        [(row.counts.diverged, "diverged"), (row.counts.failed, "failed"), (row.counts.skipped, "skipped")];
+    let words: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let text = if words.is_empty() { "–".into() } else { words.join(", ") };
+    // Nothing but zeros leaves the column out of sight.
+    let value = |count: usize| if words.is_empty() { Value::Missing } else { Value::Integer(count as u64) };
+    Cell { text, values: counts.iter().map(|(count, _)| value(*count)).collect() }
+}
+
+fn whole(x: Option<u64>) -> Cell {
+    x.map_or(word(""), integer)
+}

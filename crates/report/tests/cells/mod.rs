@@ -1,0 +1,104 @@
+//! Hand-made cells, for tests with known answers.
+
+// Every test file compiles this module for itself and uses a part of it.
+#![allow(dead_code)]
+
+use seqbench_record::*;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A final cell, done, without rows.
+pub(crate) fn cell(model: &str, seed: u64, coordinates: &[(&str, Value)]) -> CellFiles {
+    let coordinates: Vec<_> = coordinates
+        .iter()
+        .map(|(key, value)| Coordinate { key: key.to_string(), value: value.clone() })
+        .collect();
+    let place: Vec<_> = coordinates.iter().map(|c| format!("{}{}", c.key, c.value)).collect();
+    CellFiles {
+        cell: Cell {
+            schema: SCHEMA_VERSION,
+            numerics: 1,
+            id: format!("{model}-{}-{seed}", place.join("-")),
+            group: format!("{model}-{}", place.join("-")),
+            experiment: "quick".into(),
+            purpose: Purpose::Final,
+            status: Status::Done,
+            reason: None,
+            labels: Labels {
+                architecture: model.split(' ').next().unwrap().into(),
+                model: model.into(),
+                task: "copying".into(),
+                coordinates,
+                seed,
+            },
+            config: json!({}),
+            facts: BTreeMap::new(),
+            references: vec![Reference { name: "chance".into(), metric: "accuracy".into(), value: 0.125 }],
+            provenance: Provenance::default(),
+        },
+        scores: Vec::new(),
+        curves: Vec::new(),
+        profiles: Vec::new(),
+        timings: Vec::new(),
+        memory: Vec::new(),
+    }
+}
+
+/// A test score over all lags together.
+pub(crate) fn score(metric: &str, length: u64, value: f64) -> ScoreRow {
+    ScoreRow { split: "test".into(), length, lag: None, metric: metric.into(), value, n: 1000 }
+}
+
+/// A final cell at a lag with one test accuracy.
+pub(crate) fn solved_at(model: &str, lag: u64, seed: u64, accuracy: f64) -> CellFiles {
+    let mut files = cell(model, seed, &[("lag", json!(lag))]);
+    files.scores.push(score("accuracy", lag, accuracy));
+    files.cell.facts = BTreeMap::from([("steps".into(), 3000.0), ("parameters".into(), 12_345.0)]);
+    files
+}
+
+/// The same, diverged and without scores.
+pub(crate) fn diverged_at(model: &str, lag: u64, seed: u64) -> CellFiles {
+    let mut files = solved_at(model, lag, seed, 0.0);
+    files.scores.clear();
+    files.cell.status = Status::Diverged;
+    files.cell.reason = Some("loss became NaN at step 120".into());
+    files
+}
+
+/// A row of the geometric mean of the input gradient of layer 0 at initialisation.
+pub(crate) fn profile(distance: u64, log10_relative: f64, trusted: bool) -> ProfileRow {
+    ProfileRow {
+        stage: "init".into(),
+        layer: 0,
+        wrt: "input".into(),
+        distance,
+        summary: "geometric_mean".into(),
+        log10_norm: log10_relative - 2.0,
+        log10_relative,
+        trusted,
+    }
+}
+
+/// A round that took `ns`.
+pub(crate) fn timing(mode: &str, length: u64, batch: u64, round: u32, ns: u64) -> TimingRow {
+    TimingRow {
+        mode: mode.into(),
+        length,
+        batch,
+        threads: 1,
+        round,
+        ns,
+        checksum: "c0ffee".into(),
+        err: String::new(),
+    }
+}
+
+/// A timing cell.
+pub(crate) fn timed(model: &str, coordinates: &[(&str, Value)], timings: Vec<TimingRow>) -> CellFiles {
+    let mut files = cell(model, 0, coordinates);
+    files.cell.purpose = Purpose::Timing;
+    files.cell.labels.task = String::new();
+    files.timings = timings;
+    files
+}
