@@ -4,28 +4,37 @@ use std::{env, path::Path, process::Command};
 
 fn main() {
     let root = Path::new("../..");
-    println!("cargo::rerun-if-changed=build.rs");
-    // A branch moves without HEAD changing, so its file and the log of HEAD count as well.
-    let branch = git(root, &["symbolic-ref", "-q", "HEAD"]);
-    for name in ["HEAD", "logs/HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
-        if let Some(path) = git(root, &["rev-parse", "--git-path", name]) {
-            watch(root, &path);
-        }
-    }
     let sources = ["crates", "Cargo.toml", "Cargo.lock"];
-    // Results come from release builds: only there is it worth a rebuild to know of every edit.
     let profile = env::var("PROFILE").unwrap_or_else(|_| "unknown".into());
+    let mut revision = revision(root, &sources);
+    println!("cargo::rerun-if-changed=build.rs");
+    watch_git(root, "HEAD");
     if profile == "release" {
-        for source in sources {
-            watch(root, source);
+        // Results come from release builds, which follow every commit and every edit. A branch moves without
+        // HEAD changing, so its file and the log of HEAD count as well.
+        let branch = git(root, &["symbolic-ref", "-q", "HEAD"]);
+        for name in ["logs/HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+            watch_git(root, name);
         }
+        for source in sources {
+            watch(&root.join(source));
+        }
+    } else if revision != "unknown" && !revision.ends_with("-dirty") {
+        // Other builds follow neither, to save rebuilding all that depends on this crate at every commit: so
+        // they do not claim to be clean.
+        revision.push_str("-dirty");
     }
-    println!("cargo::rustc-env=SEQBENCH_REVISION={}", revision(root, &sources));
+    println!("cargo::rustc-env=SEQBENCH_REVISION={revision}");
     println!("cargo::rustc-env=SEQBENCH_COMPILER={} {profile}", compiler());
 }
 
-fn watch(root: &Path, path: &str) {
-    let path = root.join(path);
+fn watch_git(root: &Path, name: &str) {
+    if let Some(path) = git(root, &["rev-parse", "--git-path", name]) {
+        watch(&root.join(path));
+    }
+}
+
+fn watch(path: &Path) {
     // Cargo takes a missing file for one that always changes.
     if path.exists() {
         println!("cargo::rerun-if-changed={}", path.display());

@@ -275,7 +275,7 @@ fn the_decay_is_the_slope_over_trusted_distances_from_one_on() {
     let interval = decay.decades_per_step.interval.unwrap();
     close(interval.high - interval.low, 2.0 * 1.270_620_473_62);
     close(decay.gain_per_step, 0.630_957_344_480_193);
-    close(decay.half_life_steps.unwrap(), 0.301_029_995_663_981 / 0.2);
+    close(decay.half_life_steps.unwrap(), 2f64.log10() / 0.2);
     assert_eq!(decay.verdict, Verdict::Vanishing);
     let distances: Vec<_> = row.points.iter().map(|point| (point.distance, point.trusted)).collect();
     assert_eq!(distances, [(0, true), (1, true), (2, true), (4, true), (8, true), (64, false)]);
@@ -392,6 +392,25 @@ fn two_settings_under_one_label_stay_apart_and_are_named() {
     let warning = only(&summary.warnings);
     assert!(warning.contains("2 settings") && warning.contains("copying lstm lag=30"), "{warning}");
     assert!(summarise(&[solved_at("lstm", 30, 0, 1.0), solved_at("lstm", 30, 1, 1.0)]).warnings.is_empty());
+}
+
+#[test]
+fn builds_that_cannot_be_compared_are_named_and_timing_cells_are_not_asked() {
+    let made = |seed: u64, isa: &str| {
+        let mut files = solved_at("lstm", 30, seed, 1.0);
+        files.cell.provenance.isa = isa.into();
+        files
+    };
+    let mut timing = made(3, "avx512");
+    timing.cell.purpose = Purpose::Timing;
+    let same = [made(0, "avx2"), made(1, "avx2"), timing];
+    assert!(summarise(&same).warnings.is_empty());
+    assert_eq!(summarise(&same).provenances.len(), 2);
+    let mut mixed = [made(0, "avx2"), made(1, "portable")];
+    mixed[1].cell.numerics = 2;
+    let warnings = summarise(&mixed).warnings;
+    assert!(warnings[0].contains("instruction set: avx2, portable"), "{warnings:?}");
+    assert!(warnings[1].contains("numerics: 1, 2"), "{warnings:?}");
 }
 
 #[test]

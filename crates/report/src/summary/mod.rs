@@ -23,6 +23,7 @@ pub use throughput::{Scaling, ThroughputRow};
 
 use seqbench_record::{CellFiles, Provenance, Purpose, order};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Everything a set of cells says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -57,6 +58,9 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
     let accuracy: Vec<_> =
         finals.iter().filter_map(|(setting, cells)| accuracy::group(setting, cells)).collect();
     let throughput = throughput::rows(&timings);
+    let mut warnings = setting::ambiguities(&finals);
+    warnings.extend(mixed(of(Purpose::Final), "instruction set", |files| files.cell.provenance.isa.clone()));
+    warnings.extend(mixed(of(Purpose::Final), "numerics", |files| files.cell.numerics.to_string()));
     Summary {
         lag_curves: finals
             .iter()
@@ -67,7 +71,7 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         profiles: gradients::profiles(&finals),
         scalings: throughput::scalings(&throughput),
         provenances: provenances(&sorted),
-        warnings: setting::ambiguities(&finals),
+        warnings,
         accuracy,
         throughput,
     }
@@ -82,4 +86,15 @@ fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {
         }
     }
     distinct
+}
+
+/// A warning where cells that stand side by side differ in what decides their bits.
+fn mixed<'a>(
+    cells: impl Iterator<Item = &'a CellFiles>,
+    name: &str,
+    of: fn(&CellFiles) -> String,
+) -> Option<String> {
+    let distinct: BTreeSet<_> = cells.map(of).collect();
+    let list = distinct.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    (distinct.len() > 1).then(|| format!("cells differ in {name}: {list}"))
 }
