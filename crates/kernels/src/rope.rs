@@ -24,7 +24,7 @@ impl Rope {
     /// # Errors
     /// `head_dim` is odd or 0, or `base` is not a positive number.
     pub fn new(head_dim: usize, base: f64) -> Result<Self> {
-        if head_dim == 0 || head_dim % 2 != 0 {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
             bail!("rope: head_dim is {head_dim}, expected an even number: dimensions turn in pairs");
         }
         if !(base > 0.0 && base.is_finite()) {

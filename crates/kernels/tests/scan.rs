@@ -173,6 +173,10 @@ fn lengths_take_the_state_at_each_rows_own_end() {
 }
 
 #[test]
+fn the_cell_equals_the_scan_on_every_instruction_set() {
+    common::on_every_isa("the_cell_equals_the_scan_on_every_instruction_set", the_cell_equals_the_scan);
+}
+
 fn the_cell_equals_the_scan() {
     for (dim, n) in [(5, 2), (37, 3)] {
         let (batch, time) = (3, 67);

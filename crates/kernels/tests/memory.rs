@@ -1,0 +1,98 @@
+//! What the operations allocate: memory linear in time, and nothing for a decoder's step.
+//!
+//! One test, because the count is the whole process's.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
+
+mod common;
+
+use candle_core::{DType, Tensor};
+use common::{tensor, weighted};
+use seqbench_kernels::{
+    AttentionCell, AttentionOptions, Rope, ScanCell, ScanParameters, attention, diagonal_scan,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator unchanged; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, SeqCst);
+        PEAK.fetch_max(HELD.fetch_add(layout.size(), SeqCst) + layout.size(), SeqCst);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), SeqCst);
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most bytes held at once during `work`, beyond those held before it.
+fn peak(work: impl FnOnce()) -> usize {
+    let before = HELD.load(SeqCst);
+    PEAK.store(before, SeqCst);
+    work();
+    PEAK.load(SeqCst) - before
+}
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = CALLS.load(SeqCst);
+    work();
+    CALLS.load(SeqCst) - before
+}
+
+fn parameters(dim: usize, n: usize) -> ScanParameters {
+    let [lambda_re, lambda_im, b_re, b_im, c_re, c_im] =
+        [1, 2, 3, 4, 5, 6].map(|seed| tensor(seed, (dim, n), DType::F32).affine(0.6, 0.0).unwrap());
+    ScanParameters { lambda_re, lambda_im, b_re, b_im, c_re, c_im, d: tensor(7, dim, DType::F32) }
+}
+
+#[test]
+fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
+    let attend = |time: usize| {
+        peak(|| {
+            let [q, k, v] = [1, 2, 3].map(|seed| common::var(seed, (1, time, 2, 8), DType::F32));
+            let ys =
+                attention(q.as_tensor(), k.as_tensor(), v.as_tensor(), &AttentionOptions::default()).unwrap();
+            common::gradients(&weighted(&[&ys]).unwrap(), &[&q, &k, &v]);
+        })
+    };
+    let scan = |time: usize| {
+        peak(|| {
+            let us = common::var(1, (1, time, 5), DType::F32);
+            let state = tensor(2, (1, 5, 3, 2), DType::F32);
+            let (ys, last) = diagonal_scan(us.as_tensor(), &parameters(5, 3), &state, None).unwrap();
+            common::gradients(&weighted(&[&ys, &last]).unwrap(), &[&us]);
+        })
+    };
+    for (name, bytes) in [("attention", [1000, 2000].map(attend)), ("diagonal_scan", [4096, 8192].map(scan))]
+    {
+        assert!(bytes[1] < 2 * bytes[0] + bytes[0] / 10, "{name}: twice the time took {bytes:?} bytes");
+    }
+
+    let tokens = [1f32; 2 * 5];
+    let mut ys = [0f32; 2 * 5];
+    let mut cell = ScanCell::<f32>::new(&parameters(5, 3), &tensor(2, (2, 5, 3, 2), DType::F32)).unwrap();
+    cell.step(&tokens, &mut ys).unwrap();
+    assert_eq!(allocations(|| (0..100).for_each(|_| cell.step(&tokens, &mut ys).unwrap())), 0);
+
+    let nothing = Tensor::zeros((2, 0, 1, 5), DType::F32, &candle_core::Device::Cpu).unwrap();
+    let mut cell = AttentionCell::<f32>::new(&nothing, &nothing, 101, &AttentionOptions::default()).unwrap();
+    cell.step(&tokens, &tokens, &tokens, &mut ys).unwrap();
+    let steps = || (0..100).for_each(|_| cell.step(&tokens, &tokens, &tokens, &mut ys).unwrap());
+    assert_eq!(allocations(steps), 0);
+
+    let turner = Rope::new(10, 10_000.0).unwrap();
+    assert_eq!(allocations(|| turner.rotate(&mut ys, 12)), 0);
+}
