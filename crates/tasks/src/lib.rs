@@ -1,1 +1,42 @@
-//! One file per task, and the built-in registry.
+//! One file per task, and the built-in registry. Tasks hand out plain arrays and know no model.
+//!
+//! Adding a task is one file and two lines here: its `mod` line and its entry in [`builtin`]. The contract tests
+//! iterate over the registry and pick it up. Each file's heading defines its task: source, shapes, an example, the
+//! lag of an answer, chance, the oracle, deviations and errors.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+use seqbench_core::AnyTask;
+
+mod checks;
+mod grid;
+mod sequences;
+mod weighted;
+
+mod digits;
+mod idx;
+
+// In the order of reading, which blank lines keep the formatter from sorting.
+pub mod delayed_recall;
+
+pub mod copying;
+
+pub mod adding;
+
+pub mod recall;
+
+pub mod parity;
+
+pub mod images;
+
+/// The built-in tasks, in the order in which lists show them.
+pub fn builtin() -> Vec<&'static dyn AnyTask> {
+    vec![
+        &delayed_recall::DelayedRecall,
+        &copying::Copying,
+        &adding::Adding,
+        &recall::Recall,
+        &parity::Parity,
+        &images::Images,
+    ]
+}
