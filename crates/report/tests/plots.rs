@@ -157,7 +157,8 @@ fn one_seed_has_no_interval() {
     assert!(svg.contains("1 seed ") && !svg.contains("interval"));
     // Intervals are the only lines of this width.
     assert!(!svg.contains("stroke-width=\"15\""));
-    let two: Vec<_> = (0..2).map(|seed| final_run("lstm", 30, seed)).collect();
+    let two: Vec<_> =
+        LAGS.into_iter().flat_map(|lag| [0, 1].map(|seed| final_run("lstm", lag, seed))).collect();
     assert!(find(&drawn("two-seeds", &two), "accuracy-delayed-recall.svg").contains("stroke-width=\"15\""));
 }
 
@@ -239,6 +240,16 @@ fn without_a_numeric_coordinate_models_are_rows() {
     assert_eq!(dots(svg), labels.len() * 3);
     assert!(svg.contains("chance (0.125)") && svg.contains("majority (0.3)"));
     assert!(words(svg).contains("lstm forget_bias=0 &lt;old&gt; &amp; rare"));
+}
+
+#[test]
+fn one_value_of_a_sweep_makes_no_line() {
+    let cells: Vec<_> =
+        MODELS.into_iter().flat_map(|model| [0, 1].map(|seed| final_run(model, 30, seed))).collect();
+    let figures = drawn("one-lag", &cells);
+    let svg = find(&figures, "accuracy-delayed-recall.svg");
+    assert!(words(svg).contains("accuracy by model") && words(svg).contains("lag=30"));
+    assert_eq!(dots(svg), MODELS.len() * 2);
 }
 
 #[test]

@@ -26,13 +26,20 @@ fn figure(task: &str, groups: &[&AccuracyGroup], palette: &Palette) -> Option<Fi
     // A group without a single value, all its runs diverged, names a metric it does not have.
     let metric = groups.iter().find(|group| group.value.n > 0).map(|group| group.metric.as_str())?;
     let groups: Vec<_> = groups.iter().copied().filter(|group| group.metric == metric).collect();
-    let swept = groups.iter().find_map(|group| group.setting.sweep()).map(|(key, _)| key.to_string());
+    let swept = swept(&groups);
     let chart = chart(task, metric, swept.as_deref(), &groups);
     let svg = match swept {
         Some(_) => draw(&chart, palette),
         None => draw_categories(&chart, palette),
     };
     Figure::of(file_name("accuracy", task), &chart, svg)
+}
+
+/// The coordinate that takes several values, of which a line can be made.
+fn swept(groups: &[&AccuracyGroup]) -> Option<String> {
+    let (key, _) = groups.iter().find_map(|group| group.setting.sweep())?;
+    let of_key = groups.iter().filter_map(|group| group.setting.sweep().filter(|(own, _)| *own == key));
+    (distinct(of_key.map(|(_, value)| value)).len() > 1).then(|| key.to_string())
 }
 
 fn chart(task: &str, metric: &str, swept: Option<&str>, groups: &[&AccuracyGroup]) -> Chart {

@@ -2,7 +2,8 @@
 
 use super::canvas::{Anchor, BLACK, Canvas, Font, Frame, Stroke, text_width, wrap};
 use super::chart::{Chart, Series};
-use super::draw::{BORDER, DOT, GRID, draw_header};
+use super::draw::draw_header;
+use super::field::{BORDER, DOT, GRID};
 use super::layout::{EDGE, LABEL, Span, TICK, WIDTH, header, ticks_across};
 use super::legend::{Legend, level_names, level_stroke};
 use super::palette::Palette;

@@ -61,7 +61,7 @@ pub(crate) struct Legend {
 }
 
 impl Legend {
-    /// Entries in the palette's order, levels last. `with_dash` is off where models are marks without lines.
+    /// Entries in the palette's order, levels last; without the models where rows of their own name them.
     pub(crate) fn of(chart: &Chart, palette: &Palette, models: bool) -> Self {
         let mut found = BTreeMap::new();
         for series in chart.series().filter(|_| models) {

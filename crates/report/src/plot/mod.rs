@@ -16,6 +16,7 @@ mod axis;
 mod canvas;
 mod categories;
 mod draw;
+mod field;
 mod layout;
 mod legend;
 mod palette;
