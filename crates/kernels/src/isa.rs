@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn both_vector_variants_give_the_same_bits() {
+        let a: Vec<f32> = (0..37).map(|i| (f64::from(i) * 0.37 - 3.0) as f32).collect();
+        let b: Vec<f32> = (0..37).map(|i| 1.0 / (1.0 + i as f32)).collect();
+        let found = Isa::available().into_iter().filter(|isa| *isa != Isa::Portable);
+        let bits: Vec<u32> = found.map(|isa| dispatch_on(isa, Dot(&a, &b)).to_bits()).collect();
+        assert!(bits.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
     fn names_are_distinct_and_ordered_from_plain_to_wide() {
         let found = Isa::available();
         assert_eq!(found[0], Isa::Portable);

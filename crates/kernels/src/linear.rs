@@ -5,7 +5,7 @@ use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all, with_values};
 use crate::product::{Matrix, Packed, Start, multiply};
 use crate::real::Real;
-use crate::{parallel, reference};
+use crate::reference;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
 /// Applies `y = x Wᵀ + b` to the last dimension: xs `[.., in]`, weight `[out, in]`, bias `[out]`, result
@@ -70,7 +70,8 @@ impl<T: Real> LinearCell<T> {
         })
     }
 
-    /// `ys[batch, out] = xs[batch, in] · Wᵀ + b`; the batch follows from the length of `xs`.
+    /// `ys[batch, out] = xs[batch, in] · Wᵀ + b`; the batch follows from the length of `ys`. Panics where `xs`
+    /// is shorter than that.
     pub fn step(&self, xs: &[T], ys: &mut [T]) {
         dispatch(Step { cell: self, xs, ys });
     }
@@ -137,32 +138,36 @@ fn backward<T: Real>(xs: &Tensor, weight: &Tensor, upstream: &Tensor) -> Result<
         let mut dx = vec![T::ZERO; rows * inputs];
         let shape = [rows, inputs, outputs];
         multiply(&mut dx, inputs, shape, Matrix::new(g, outputs), Matrix::new(w, inputs), Start::Zero);
-        let (dw, db) = weight_gradients(g, outputs, Matrix::new(x, inputs), inputs, rows);
+        let dw = weight_gradient(g, outputs, Matrix::new(x, inputs), inputs, rows);
+        let db = bias_gradient(g, outputs);
         Ok([tensor(dx, xs.shape())?, tensor(dw, weight.shape())?, tensor(db, outputs)?])
     })
 }
 
-/// `dW[out, in] = Gᵀ X` and `db[out] = Σ G` for G `[rows, out]` and X `[rows, in]`: chains over the rows in
-/// their order, split over threads by outputs.
-pub(crate) fn weight_gradients<T: Real>(
+/// `dW[out, in] = Gᵀ X` for G `[rows, out]` and X `[rows, in]`: chains over the rows in their order, split
+/// over threads by outputs.
+pub(crate) fn weight_gradient<T: Real>(
     g: &[T],
     outputs: usize,
     xs: Matrix<'_, T>,
     inputs: usize,
     rows: usize,
-) -> (Vec<T>, Vec<T>) {
+) -> Vec<T> {
     let mut dw = vec![T::ZERO; outputs * inputs];
     let transposed = Matrix::new(g, outputs).transposed();
     multiply(&mut dw, inputs, [outputs, inputs, rows], transposed, xs, Start::Zero);
+    dw
+}
+
+/// `db[out] = Σ G` over the rows of G `[rows, out]`, in their order.
+pub(crate) fn bias_gradient<T: Real>(g: &[T], outputs: usize) -> Vec<T> {
     let mut db = vec![T::ZERO; outputs];
-    parallel::over_rows(&mut db, 1, outputs, outputs * rows, |first, count, db| {
-        for row in g.chunks_exact(outputs.max(1)) {
-            for (sum, g) in db.iter_mut().zip(&row[first..first + count]) {
-                *sum += *g;
-            }
+    for row in g.chunks_exact(outputs.max(1)) {
+        for (sum, g) in db.iter_mut().zip(row) {
+            *sum += *g;
         }
-    });
-    (dw, db)
+    }
+    db
 }
 
 impl CustomOp2 for Linear {

@@ -201,42 +201,60 @@ fn block<A: Arith, T: Real>(
 ) {
     // A tile has the same number of bytes in either precision.
     let most = (A::TILE_ROWS * 4 / size_of::<T>()).max(1);
-    let mut strip = [T::ZERO; MOST_ROWS * DEPTH];
     let mut first = 0;
     while first < m {
         let left = m - first;
         let shape = [n, depth];
         let (c, a) = (&mut c[first * c_stride..], a.from(first, 0));
         first += if most >= 8 && left >= 8 {
-            rows::<A, T, 8>(c, c_stride, shape, a, panels, start, &mut strip)
+            rows::<A, T, 8>(c, c_stride, shape, a, panels, start)
         } else if most >= 4 && left >= 4 {
-            rows::<A, T, 4>(c, c_stride, shape, a, panels, start, &mut strip)
+            rows::<A, T, 4>(c, c_stride, shape, a, panels, start)
         } else if most >= 2 && left >= 2 {
-            rows::<A, T, 2>(c, c_stride, shape, a, panels, start, &mut strip)
+            rows::<A, T, 2>(c, c_stride, shape, a, panels, start)
         } else {
-            rows::<A, T, 1>(c, c_stride, shape, a, panels, start, &mut strip)
+            rows::<A, T, 1>(c, c_stride, shape, a, panels, start)
         };
     }
 }
 
-/// `R` rows of `A` against all panels. Returns `R`.
+/// `R` rows of `A`, laid out `[depth, R]`, against all panels. Returns `R`.
 #[inline(always)]
 fn rows<A: Arith, T: Real, const R: usize>(
     c: &mut [T],
     c_stride: usize,
-    [n, depth]: [usize; 2],
+    shape: [usize; 2],
     a: Matrix<'_, T>,
     panels: &[T],
     start: Start,
-    strip: &mut [T],
 ) -> usize {
-    let strip = &mut strip[..R * depth];
+    let depth = shape[1];
+    if R == 1 && a.column == 1 {
+        strip::<A, T, R>(c, c_stride, shape, &a.values[..depth], panels, start);
+        return R;
+    }
+    let mut buffer = [T::ZERO; MOST_ROWS * DEPTH];
+    let packed = &mut buffer[..R * depth];
     for i in 0..R {
         let row = a.from(i, 0).values.iter().step_by(a.column.max(1));
-        for (into, value) in strip[i..].iter_mut().step_by(R).zip(row) {
+        for (into, value) in packed[i..].iter_mut().step_by(R).zip(row) {
             *into = *value;
         }
     }
+    strip::<A, T, R>(c, c_stride, shape, packed, panels, start);
+    R
+}
+
+/// A strip of `R` rows against all panels.
+#[inline(always)]
+fn strip<A: Arith, T: Real, const R: usize>(
+    c: &mut [T],
+    c_stride: usize,
+    [n, depth]: [usize; 2],
+    a: &[T],
+    panels: &[T],
+    start: Start,
+) {
     let existing = start == Start::Existing;
     let whole = n / COLUMNS;
     let mut panel = 0;
@@ -244,10 +262,10 @@ fn rows<A: Arith, T: Real, const R: usize>(
         let (at, b) = (panel * COLUMNS, &panels[panel * depth * COLUMNS..]);
         // One row alone waits for each multiply-add; two panels at once fill the gap.
         if R == 1 && whole - panel >= 2 {
-            tile::<A, T, R, 2>(&mut c[at..], c_stride, strip, &b[..2 * depth * COLUMNS], existing);
+            tile::<A, T, R, 2>(&mut c[at..], c_stride, a, &b[..2 * depth * COLUMNS], existing);
             panel += 2;
         } else {
-            tile::<A, T, R, 1>(&mut c[at..], c_stride, strip, &b[..depth * COLUMNS], existing);
+            tile::<A, T, R, 1>(&mut c[at..], c_stride, a, &b[..depth * COLUMNS], existing);
             panel += 1;
         }
     }
@@ -258,12 +276,11 @@ fn rows<A: Arith, T: Real, const R: usize>(
         for i in 0..R {
             edge[i][..width].copy_from_slice(&c[i * c_stride + at..][..width]);
         }
-        tile::<A, T, R, 1>(edge.as_flattened_mut(), COLUMNS, strip, &panels[at * depth..], existing);
+        tile::<A, T, R, 1>(edge.as_flattened_mut(), COLUMNS, a, &panels[at * depth..], existing);
         for i in 0..R {
             c[i * c_stride + at..][..width].copy_from_slice(&edge[i][..width]);
         }
     }
-    R
 }
 
 #[cfg(test)]

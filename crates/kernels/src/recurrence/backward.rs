@@ -3,7 +3,7 @@
 
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::linear::weight_gradients;
+use crate::linear::{bias_gradient, weight_gradient};
 use crate::parallel;
 use crate::product::{Matrix, Packed, Start, multiply};
 use crate::real::Real;
@@ -55,10 +55,10 @@ impl<G: Gating, T: Real> Pass<'_, G, T> {
         let (g, w) = (Matrix::new(&dgates, width), Matrix::new(w_ih, input));
         multiply(&mut dxs, input, [rows, input, width], g, w, Start::Zero);
         let xs = Matrix::new(self.xs, input);
-        let (mut parameters, bias) = weight_gradients(&dgates, width, xs, input, rows);
+        let mut parameters = weight_gradient(&dgates, width, xs, input, rows);
         let before = self.hidden_before();
-        let (dw_hh, _) = weight_gradients(&dgates, width, Matrix::new(&before, hidden), hidden, rows);
-        parameters.extend(dw_hh);
+        parameters.extend(weight_gradient(&dgates, width, Matrix::new(&before, hidden), hidden, rows));
+        let bias = bias_gradient(&dgates, width);
         // Both biases are added to the same sum.
         parameters.extend_from_slice(&bias);
         parameters.extend(bias);

@@ -57,7 +57,7 @@ impl<T: Real> LstmCell<T> {
     }
 
     /// Moves the state `h`, `c`, each `[batch, hidden]`, one step on, given `x` `[batch, in]`. The new `h`
-    /// is also the output.
+    /// is also the output. Panics where a slice is shorter than the batch given to `new`.
     pub fn step(&mut self, x: &[T], h: &mut [T], c: &mut [T]) {
         self.0.step(x, h, c);
     }

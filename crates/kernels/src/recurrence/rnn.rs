@@ -71,7 +71,7 @@ impl<T: Real> RnnCell<T> {
     }
 
     /// Moves the state `h` `[batch, hidden]` one step on, given `x` `[batch, in]`. The new `h` is also the
-    /// output.
+    /// output. Panics where a slice is shorter than the batch given to `new`.
     pub fn step(&mut self, x: &[T], h: &mut [T]) {
         self.0.step(x, h, &mut []);
     }
