@@ -2,12 +2,12 @@
 //! tested against, and what runs on devices they do not serve. Unrolled, so only for short sequences.
 
 pub mod activation;
-pub mod gather;
-pub mod loss;
-pub mod norm;
 mod attention;
+pub mod gather;
 mod linear;
+pub mod loss;
 mod lstm;
+pub mod norm;
 mod rnn;
 mod rope;
 mod scan;
