@@ -283,6 +283,29 @@ fn a_task_without_accuracy_shows_its_loss() {
 }
 
 #[test]
+fn a_loss_above_one_keeps_its_seeds_without_a_sweep() {
+    let value = |seed: u64| 2.0 + seed as f64;
+    let cells: Vec<_> = (0..3)
+        .map(|seed| {
+            let mut files = cell("rnn", Purpose::Final, "text", &[], seed);
+            files.scores.push(ScoreRow {
+                split: "test".into(),
+                length: 64,
+                lag: None,
+                metric: "bits_per_byte".into(),
+                value: value(seed),
+                n: 9,
+            });
+            files
+        })
+        .collect();
+    let figures = drawn("loss-rows", &cells);
+    let svg = find(&figures, "accuracy-text.svg");
+    assert_eq!(dots(svg), 3);
+    assert!(words(svg).contains("bits per byte"));
+}
+
+#[test]
 fn many_settings_lags_and_tasks_still_fit() {
     let mut cells = Vec::new();
     let models = [

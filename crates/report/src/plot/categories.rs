@@ -2,9 +2,9 @@
 
 use super::canvas::{Anchor, BLACK, Canvas, Font, Frame, Stroke, text_width, wrap};
 use super::chart::{Chart, Series};
-use super::draw::draw_header;
+use super::draw::{draw_header, span_y};
 use super::field::{BORDER, DOT, GRID};
-use super::layout::{EDGE, LABEL, Span, TICK, WIDTH, header, ticks_across};
+use super::layout::{EDGE, LABEL, TICK, WIDTH, header, ticks_across};
 use super::legend::{Legend, level_names, level_stroke};
 use super::palette::Palette;
 
@@ -18,8 +18,7 @@ pub(crate) fn draw_categories(chart: &Chart, palette: &Palette) -> Option<String
     if !chart.has_data() {
         return None;
     }
-    let (low, high) = chart.y.range.unwrap_or((0.0, 1.0));
-    let span = Span::of(chart.y.scale, [low, high], 0.02)?;
+    let span = span_y(chart)?;
     let (title, subtitle, mut top) = header(chart);
     let legend = Legend::of(chart, palette, false);
     let legend_top = top;
@@ -101,7 +100,7 @@ fn draw_row(
     let mean = middle - ROW * 0.14;
     let seeds = middle + ROW * 0.22;
     let spread =
-        |number: usize| (number as f64 - (series.seeds.len() as f64 - 1.0) / 2.0).clamp(-3.0, 3.0) * 1.8;
+        |number: usize| (number as f64 - (series.seeds.len() as f64 - 1.0) / 2.0).clamp(-2.5, 2.5) * 3.0;
     for (number, seed) in series.seeds.iter().enumerate() {
         for at in seed.iter().map(|&(_, value)| (across(value), seeds + spread(number))) {
             if at.0.is_finite() && frame.contains(at) {

@@ -104,7 +104,8 @@ fn nearest(chart: &Chart) -> f64 {
     }
 }
 
-fn span_y(chart: &Chart) -> Option<Span> {
+/// The range of the value axis: the fixed one, or that of everything drawn.
+pub(crate) fn span_y(chart: &Chart) -> Option<Span> {
     if let Some((low, high)) = chart.y.range {
         // A marker at an end of the range is not cut.
         return Span::of(chart.y.scale, [low, high], 0.035);
