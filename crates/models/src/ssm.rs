@@ -1,0 +1,417 @@
+//! A diagonal state space layer: a complex linear recurrence for each channel between two linear maps.
+//!
+//! # Source
+//! Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences" (LRU), eq. 3 to 8, and Gu et
+//! al. 2022, "On the parameterization and initialization of diagonal state space models" (S4D), eq. 2 to 9:
+//!
+//! ```text
+//! u_t = W_in x_t + b_in
+//! s_t = λ ⊙ s_{t−1} + b u_t,   z_t = Re Σ_n c_n s_{t,n} + D u_t         complex, N states for each channel
+//! y_t = W_out gelu(z_t) + b_out
+//!
+//! lru:  λ = exp(−exp(ν) + iθ),   b = γ = √(1 − |λ|²)
+//!       |λ| uniform over the ring radius_min ≤ |λ| ≤ radius_max (Lemma 3.2), θ ~ U[0, phase_max)
+//! s4d:  λ = exp(Δ A),   b = (λ − 1) / A,   A = −exp(log_a_re) + i a_im         zero-order hold, B = 1
+//!       lin: A_n = −½ + iπn;   inv: A_n = −½ + i (2N/π)(2N/(2n + 1) − 1);   real: A_n = −(n + 1);
+//!       log Δ ~ U[log dt_min, log dt_max), one for each channel
+//! ```
+//!
+//! # Symbols
+//! H = dim; N = `states`; n counts from 0; ν: `nu`; θ: `theta`; c: `c_re` + i `c_im`; Δ: exp(`log_dt`).
+//!
+//! # Shapes
+//! xs and ys `[batch, time, H]`; `w_in.weight`, `w_out.weight` `[H, H]`; `w_in.bias`, `w_out.bias`, `D`, `log_dt`
+//! `[H]`; `nu`, `theta`, `log_a_re`, `a_im`, `c_re`, `c_im` `[H, N]`; state `s` `[batch, H, N, 2]` (real,
+//! imaginary).
+//!
+//! # Cost
+//! 2H² + 3H + 4HN parameters, and H more for `s4d`; time and memory linear in time; the linear maps are parallel over
+//! time, the scan over channels.
+//!
+//! # Deviations from the source
+//! Each channel has states of its own, as in S4D; the LRU's are shared by dense B and C. The LRU learns log θ; here
+//! θ itself is learned, which spans the same λ and lets a phase reach 0. γ follows λ, where the LRU learns it from
+//! that start. The LRU's θ starts anywhere in [0, 2π); slow phases hold long delays (see `phase_max`). S4D sums
+//! conjugate pairs; here Re of one half, with the factor 2 in the initial c, and `states` counts the half.
+//!
+//! # Errors
+//! A wrong rank, width or batch; a state without `s`; settings out of range, or of the other parameterisation.
+
+use crate::check;
+use crate::discretisation::{Coefficients, Recurrence, Start};
+use candle_core::{DType, Device, Tensor};
+use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
+use seqbench_core::error::{Error, Result};
+use seqbench_core::parameter::{Init, Params};
+use seqbench_core::state::State;
+use seqbench_kernels::isa::{Arith, Kernel, dispatch};
+use seqbench_kernels::real::Real;
+use seqbench_kernels::{self as kernels, LinearCell, ScanCell, ScanParameters};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+
+pub use crate::discretisation::SystemInit;
+
+/// The registry entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Ssm;
+
+/// What is learned of the recurrence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parameterisation {
+    /// The eigenvalue of a step, and a normaliser that follows it (Orvieto et al. 2023).
+    #[default]
+    Lru,
+    /// A continuous system and the length of its step (Gu et al. 2022).
+    S4d,
+}
+
+/// Settings of [`Ssm`]. Those of the other parameterisation are absent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct SsmConfig {
+    /// What is learned of the recurrence.
+    pub parameterisation: Parameterisation,
+    /// Complex states of each channel.
+    pub states: usize,
+    /// Smallest initial |λ| of `lru`.
+    pub radius_min: Option<f64>,
+    /// Largest initial |λ| of `lru`.
+    pub radius_max: Option<f64>,
+    /// Largest initial phase of `lru`, in radians a step.
+    pub phase_max: Option<f64>,
+    /// How the system of `s4d` starts.
+    pub init: Option<SystemInit>,
+    /// Smallest initial step of `s4d`.
+    pub dt_min: Option<f64>,
+    /// Largest initial step of `s4d`.
+    pub dt_max: Option<f64>,
+}
+
+/// What a person writes: absent settings of the chosen parameterisation get their defaults.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    parameterisation: Parameterisation,
+    states: usize,
+    radius_min: Option<f64>,
+    radius_max: Option<f64>,
+    phase_max: Option<f64>,
+    init: Option<SystemInit>,
+    dt_min: Option<f64>,
+    dt_max: Option<f64>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Written {
+            parameterisation: Parameterisation::Lru,
+            states: 1,
+            radius_min: None,
+            radius_max: None,
+            phase_max: None,
+            init: None,
+            dt_min: None,
+            dt_max: None,
+        }
+    }
+}
+
+impl From<Written> for SsmConfig {
+    fn from(written: Written) -> Self {
+        let Written { parameterisation, states, .. } = written;
+        let lru = |value: Option<f64>, default| match parameterisation {
+            Parameterisation::Lru => value.or(Some(default)),
+            Parameterisation::S4d => value,
+        };
+        let s4d = |value: Option<f64>, default| match parameterisation {
+            Parameterisation::Lru => value,
+            Parameterisation::S4d => value.or(Some(default)),
+        };
+        let system = (parameterisation == Parameterisation::S4d).then_some(SystemInit::Lin);
+        SsmConfig {
+            parameterisation,
+            states,
+            radius_min: lru(written.radius_min, 0.9),
+            radius_max: lru(written.radius_max, 0.999),
+            phase_max: lru(written.phase_max, PI / 10.0),
+            init: written.init.or(system),
+            dt_min: s4d(written.dt_min, 1e-3),
+            dt_max: s4d(written.dt_max, 1e-1),
+        }
+    }
+}
+
+impl Default for SsmConfig {
+    fn default() -> Self {
+        Written::default().into()
+    }
+}
+
+impl SsmConfig {
+    fn start(&self) -> Result<Start> {
+        if self.states == 0 {
+            return Err(Error::invalid("`states` is 0, expected 1 or more"));
+        }
+        let lru = [
+            ("radius_min", self.radius_min.is_some()),
+            ("radius_max", self.radius_max.is_some()),
+            ("phase_max", self.phase_max.is_some()),
+        ];
+        let s4d = [
+            ("init", self.init.is_some()),
+            ("dt_min", self.dt_min.is_some()),
+            ("dt_max", self.dt_max.is_some()),
+        ];
+        match self.parameterisation {
+            Parameterisation::Lru => {
+                refuse(&s4d, "s4d")?;
+                let radius = [self.radius_min.unwrap_or(0.9), self.radius_max.unwrap_or(0.999)];
+                let phase = self.phase_max.unwrap_or(PI / 10.0);
+                ordered(["radius_min", "radius_max"], radius)?;
+                if radius[1] >= 1.0 {
+                    return Err(Error::invalid(format!(
+                        "`radius_max` is {}, expected less than 1",
+                        radius[1]
+                    )));
+                }
+                check::positive("phase_max", phase)?;
+                Ok(Start::Lru { radius, phase })
+            }
+            Parameterisation::S4d => {
+                refuse(&lru, "lru")?;
+                let dt = [self.dt_min.unwrap_or(1e-3), self.dt_max.unwrap_or(1e-1)];
+                ordered(["dt_min", "dt_max"], dt)?;
+                Ok(Start::S4d { system: self.init.unwrap_or(SystemInit::Lin), dt })
+            }
+        }
+    }
+}
+
+fn refuse(settings: &[(&str, bool)], owner: &str) -> Result<()> {
+    match settings.iter().find(|(_, given)| *given) {
+        Some((key, _)) => Err(Error::invalid(format!("`{key}` needs `parameterisation = \"{owner}\"`"))),
+        None => Ok(()),
+    }
+}
+
+fn ordered([low, high]: [&str; 2], [least, most]: [f64; 2]) -> Result<()> {
+    check::positive(low, least)?;
+    check::positive(high, most)?;
+    if least > most {
+        return Err(Error::invalid(format!("`{low}` is {least}, more than `{high}`, which is {most}")));
+    }
+    Ok(())
+}
+
+static INFO: ArchitectureInfo = ArchitectureInfo {
+    name: "ssm",
+    title: "SSM (diagonal, complex)",
+    summary: "States that each turn and shrink by a factor of their own at every step, whatever the input.",
+    citation: "A. Orvieto et al., Resurrecting recurrent neural networks for long sequences, ICML 2023; \
+               A. Gu et al., On the parameterization and initialization of diagonal state space models, NeurIPS 2022",
+    deviations: &[
+        "Each channel has states of its own, as in S4D; the LRU's are shared by dense input and output matrices.",
+        "The phase itself is learned, not its logarithm, and the LRU's normaliser follows the eigenvalue.",
+        "Initial phases are at most π/10 unless set otherwise; the LRU's fill the circle.",
+    ],
+};
+
+impl Architecture for Ssm {
+    type Config = SsmConfig;
+
+    fn info(&self) -> &'static ArchitectureInfo {
+        &INFO
+    }
+
+    fn build(&self, config: &SsmConfig, dims: Dims, params: &Params) -> Result<Box<dyn SequenceCore>> {
+        let start = config.start()?;
+        let (h, n) = (dims.dim, config.states);
+        let linear = Init::Uniform { bound: 1.0 / (h as f64).sqrt() };
+        let map = |name: &str| -> Result<[Tensor; 2]> {
+            let params = params.under(name);
+            Ok([params.get(&[h, h], "weight", &linear)?, params.get(&[h], "bias", &linear)?])
+        };
+        // Of unit variance: z keeps the variance of u (LRU); S4D's c, doubled for the conjugates it leaves out.
+        let c = Init::Normal {
+            deviation: match start {
+                Start::Lru { .. } => 1.0 / (n as f64).sqrt(),
+                Start::S4d { .. } => std::f64::consts::SQRT_2,
+            },
+        };
+        Ok(Box::new(Core {
+            dim: h,
+            states: n,
+            w_in: map("w_in")?,
+            recurrence: Recurrence::new(start, h, n, params)?,
+            c_re: params.get(&[h, n], "c_re", &c)?,
+            c_im: params.get(&[h, n], "c_im", &c)?,
+            skip: params.get(&[h], "D", &Init::Normal { deviation: 1.0 })?,
+            w_out: map("w_out")?,
+        }))
+    }
+
+    /// 2H² + 3H + 4HN, and H more for `s4d`.
+    fn parameter_count(&self, config: &SsmConfig, dim: usize) -> usize {
+        let steps = match config.parameterisation {
+            Parameterisation::Lru => 0,
+            Parameterisation::S4d => dim,
+        };
+        2 * dim * dim + 3 * dim + 4 * dim * config.states + steps
+    }
+
+    /// 8HN, whatever the context.
+    fn state_bytes(&self, config: &SsmConfig, dim: usize, _: usize) -> usize {
+        2 * size_of::<f32>() * dim * config.states
+    }
+}
+
+struct Core {
+    dim: usize,
+    states: usize,
+    w_in: [Tensor; 2],
+    recurrence: Recurrence,
+    c_re: Tensor,
+    c_im: Tensor,
+    skip: Tensor,
+    w_out: [Tensor; 2],
+}
+
+impl Core {
+    fn scan_parameters(&self) -> Result<ScanParameters> {
+        let Coefficients { lambda: [lambda_re, lambda_im], b: [b_re, b_im] } =
+            self.recurrence.coefficients()?;
+        let (c_re, c_im, d) = (self.c_re.clone(), self.c_im.clone(), self.skip.clone());
+        Ok(ScanParameters { lambda_re, lambda_im, b_re, b_im, c_re, c_im, d })
+    }
+
+    fn shape(&self, batch: usize) -> [usize; 4] {
+        [batch, self.dim, self.states, 2]
+    }
+}
+
+impl SequenceCore for Core {
+    fn forward(
+        &self,
+        xs: &Tensor,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<(Tensor, State)> {
+        let (batch, time) = check::input("ssm", xs, self.dim)?;
+        check::lengths("ssm", lengths, batch, time)?;
+        let fresh;
+        let state = match state {
+            Some(state) => state,
+            None => {
+                fresh = self.initial_state(batch)?;
+                &fresh
+            }
+        };
+        let s = check::entry("ssm", state, "s", &self.shape(batch))?;
+        let us = kernels::linear(xs, &self.w_in[0], Some(&self.w_in[1]))?;
+        let (zs, s) = kernels::diagonal_scan(&us, &self.scan_parameters()?, s, lengths)?;
+        let ys = kernels::linear(&kernels::gelu(&zs)?, &self.w_out[0], Some(&self.w_out[1]))?;
+        Ok((ys, State::empty().with("s", s)))
+    }
+
+    fn initial_state(&self, batch: usize) -> Result<State> {
+        let s = Tensor::zeros(&self.shape(batch), self.c_re.dtype(), self.c_re.device())?;
+        Ok(State::empty().with("s", s))
+    }
+
+    fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {
+        check::decodable("ssm", &self.c_re)?;
+        let parameters = self.scan_parameters()?;
+        let zeros = Tensor::zeros(&self.shape(batch), DType::F32, &Device::Cpu)?;
+        Ok(Box::new(SsmDecoder {
+            core: self,
+            batch,
+            w_in: LinearCell::new(&self.w_in[0], Some(&self.w_in[1]))?,
+            cell: ScanCell::new(&parameters, &zeros)?,
+            parameters,
+            w_out: LinearCell::new(&self.w_out[0], Some(&self.w_out[1]))?,
+            us: vec![0.0; batch * self.dim],
+            zs: vec![0.0; batch * self.dim],
+        }))
+    }
+}
+
+struct SsmDecoder<'a> {
+    core: &'a Core,
+    batch: usize,
+    w_in: LinearCell<f32>,
+    parameters: ScanParameters,
+    cell: ScanCell<f32>,
+    w_out: LinearCell<f32>,
+    /// `[batch, dim]`
+    us: Vec<f32>,
+    /// `[batch, dim]`
+    zs: Vec<f32>,
+}
+
+impl Decoder for SsmDecoder<'_> {
+    fn step(&mut self, x: &[f32], y: &mut [f32]) -> Result<()> {
+        check::token("ssm", x, y, self.batch, self.core.dim)?;
+        self.w_in.step(x, &mut self.us);
+        self.cell.step(&self.us, &mut self.zs)?;
+        dispatch(Gelu(&mut self.zs));
+        self.w_out.step(&self.zs, y);
+        Ok(())
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        let s = check::entry("ssm", state, "s", &self.core.shape(self.batch))?;
+        self.cell = ScanCell::new(&self.parameters, s)?;
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.core.shape(self.batch).iter().product::<usize>() * size_of::<f32>()
+    }
+}
+
+/// [`kernels::gelu`] in place, in the same operations.
+struct Gelu<'a>(&'a mut [f32]);
+
+impl Kernel for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arith>(self) {
+        for z in self.0 {
+            *z *= 0.5 * (1.0 + Real::erf::<A>(*z * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seqbench_core::config::{Value, read};
+
+    fn configured(json: &serde_json::Value) -> SsmConfig {
+        read(&Value::from_json(json)).unwrap()
+    }
+
+    fn start(json: &serde_json::Value) -> Result<Start> {
+        configured(json).start()
+    }
+
+    #[test]
+    fn settings_out_of_range_or_of_the_other_parameterisation_are_refused() {
+        let message = |json| start(&json).unwrap_err().to_string();
+        assert!(message(serde_json::json!({"states": 0})).starts_with("`states` is 0"));
+        assert!(message(serde_json::json!({"radius_max": 1.0})).starts_with("`radius_max` is 1"));
+        assert!(
+            message(serde_json::json!({"radius_min": 0.9995})).starts_with("`radius_min` is 0.9995, more")
+        );
+        assert!(message(serde_json::json!({"dt_min": 0.1})).starts_with("`dt_min` needs"));
+        let other = serde_json::json!({"parameterisation": "s4d", "phase_max": 1.0});
+        assert!(message(other).starts_with("`phase_max` needs `parameterisation = \"lru\"`"));
+        assert_eq!(
+            start(&serde_json::json!({})).unwrap(),
+            Start::Lru { radius: [0.9, 0.999], phase: PI / 10.0 }
+        );
+    }
+}

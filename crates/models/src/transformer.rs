@@ -1,0 +1,432 @@
+//! Causal multi-head attention.
+//!
+//! # Source
+//! Vaswani et al. 2017, "Attention is all you need", eq. 1 and section 3.2.2, masked to the past:
+//!
+//! ```text
+//! q_t, k_t, v_t = W_q x_t + b_q, W_k x_t + b_k, W_v x_t + b_v            split into heads of d = D / heads
+//! a_ts = softmax over s ≤ t of (q_t · k_s / √d)                          for each head
+//! y_t = W_o [Σ_s a_ts v_s of every head] + b_o
+//! ```
+//!
+//! Positions: `rope` turns q_t and k_t by angles proportional to t (Su et al. 2021, "RoFormer", eq. 34); `alibi`
+//! takes m_h (t − s) from the score (Press, Smith & Lewis 2022, "Train short, test long", section 3);
+//! `sinusoidal` asks the apparatus to add Vaswani's section 3.5 to the encoder's output; `none` leaves order to the
+//! causal mask (Haviv et al. 2022).
+//!
+//! # Symbols
+//! D = dim; W_q, W_k, W_v: the three blocks of `in_proj_weight`; b_q, b_k, b_v: `in_proj_bias.q`, `.k`, `.v`;
+//! W_o, b_o: `out_proj.weight`, `out_proj.bias`; m_h: ALiBi's slope of head h.
+//!
+//! # Shapes
+//! xs and ys `[batch, time, D]`; `in_proj_weight` `[3D, D]`; `in_proj_bias.*` `[D]`; `out_proj.weight` `[D, D]`;
+//! `out_proj.bias` `[D]`. State: `kv` `[batch, context, 2D]`, each token's key (turned already) before its value,
+//! and `position` `[batch]` (u32). Row b's tokens are the first `position[b]`; what follows is never read.
+//!
+//! # Cost
+//! 4D² + 4D parameters. Time quadratic and memory linear in time; a decoded token reads the whole context. All
+//! steps of a chunk are computed together.
+//!
+//! # Deviations from the source
+//! This is the sequence mixer alone: residual paths, norms and the MLP are the apparatus's. Names and layout are
+//! those of `torch.nn.MultiheadAttention`, but for `in_proj_bias`, which is held as its three parts (stacked they
+//! are PyTorch's): without rotation the key bias adds the same to all scores of a query, which softmax removes, so
+//! its gradient is zero, and a parameter of its own can say so.
+//!
+//! # Errors
+//! A wrong rank, width or batch; a state without `kv` and `position`; `heads` that do not divide the width, or that
+//! leave an odd width for `rope`; a `rope_base` that is no positive number.
+
+use crate::{check, init};
+use candle_core::{DType, Device, Tensor};
+use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
+use seqbench_core::error::{Error, Result};
+use seqbench_core::parameter::{Flags, Init, Params};
+use seqbench_core::seed::Stream;
+use seqbench_core::state::State;
+use seqbench_kernels::{self as kernels, AttentionCell, AttentionOptions, LinearCell, Rope};
+use serde::{Deserialize, Serialize};
+
+/// The registry entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Transformer;
+
+/// How attention knows the order of its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// Only by the causal mask.
+    None,
+    /// Sinusoids added to the encoder's output.
+    Sinusoidal,
+    /// Rotation of queries and keys.
+    Rope,
+    /// A bias on scores that grows with distance.
+    Alibi,
+}
+
+/// Settings of [`Transformer`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransformerConfig {
+    /// Number of heads; divides the width.
+    pub heads: usize,
+    /// How it knows the order of its tokens.
+    pub positions: Positions,
+    /// Base of the wavelengths of `rope`.
+    pub rope_base: f64,
+}
+
+impl Default for TransformerConfig {
+    fn default() -> Self {
+        TransformerConfig { heads: 4, positions: Positions::Rope, rope_base: 10_000.0 }
+    }
+}
+
+impl TransformerConfig {
+    fn check(&self, dim: usize) -> Result<()> {
+        let heads = self.heads;
+        if heads == 0 || dim % heads != 0 {
+            return Err(Error::invalid(format!(
+                "`heads` is {heads}, which does not divide the width {dim}; choose a divisor of the width"
+            )));
+        }
+        if self.positions == Positions::Rope && (dim / heads) % 2 != 0 {
+            return Err(Error::invalid(format!(
+                "`heads` is {heads}, which leaves {} dimensions a head of the width {dim}; `rope` turns pairs and \
+                 needs an even number",
+                dim / heads
+            )));
+        }
+        check::positive("rope_base", self.rope_base)
+    }
+
+    /// Why the key bias has no gradient, where it has none.
+    fn key_bias_is_free(&self) -> Option<&'static str> {
+        match self.positions {
+            Positions::Rope => None,
+            Positions::None | Positions::Sinusoidal | Positions::Alibi => {
+                Some("it adds the same to every score of a query, which softmax removes")
+            }
+        }
+    }
+}
+
+/// ALiBi's slope of each head: 2^(−8h/heads) for h = 1, 2, …; for a number of heads that is no power of two, those
+/// of the next lower power followed by every other one of its double.
+fn alibi_slopes(heads: usize) -> Vec<f64> {
+    let series = |count: usize| (1..=count).map(move |head| libm::exp2(-8.0 * head as f64 / count as f64));
+    if heads.is_power_of_two() {
+        return series(heads).collect();
+    }
+    let lower = heads.next_power_of_two() / 2;
+    series(lower).chain(series(2 * lower).step_by(2).take(heads - lower)).collect()
+}
+
+static INFO: ArchitectureInfo = ArchitectureInfo {
+    name: "transformer",
+    title: "Transformer (causal attention)",
+    summary: "Every step keeps its key and value, and each later step reads all of them by similarity.",
+    citation: "A. Vaswani et al., Attention is all you need, NeurIPS 2017",
+    deviations: &[
+        "The sequence mixer alone: residual paths, norms and the MLP belong to the apparatus.",
+        "Positions are rotary (Su et al. 2021) unless set otherwise; the paper's are sinusoidal.",
+        "The bias of the projection is held as its three parts, so that the key's can be declared free of gradient.",
+    ],
+};
+
+impl Architecture for Transformer {
+    type Config = TransformerConfig;
+
+    fn info(&self) -> &'static ArchitectureInfo {
+        &INFO
+    }
+
+    /// PyTorch's initial values: W_q, W_k, W_v together uniform after Glorot & Bengio 2010, W_o uniform with bound
+    /// 1/√D, biases 0.
+    fn build(
+        &self,
+        config: &TransformerConfig,
+        dims: Dims,
+        params: &Params,
+    ) -> Result<Box<dyn SequenceCore>> {
+        config.check(dims.dim)?;
+        let d = dims.dim;
+        let glorot = Init::Uniform { bound: (6.0 / (4 * d) as f64).sqrt() };
+        let out_init = |stream: &mut Stream| init::uniform(stream, d * d, 1.0 / (d as f64).sqrt());
+        let free = Flags { no_decay: true, gradient_free: config.key_bias_is_free() };
+        let in_weight = params.get(&[3 * d, d], "in_proj_weight", &glorot)?;
+        let in_bias = params.under("in_proj_bias");
+        Ok(Box::new(Core {
+            dim: d,
+            heads: config.heads,
+            rope_base: (config.positions == Positions::Rope).then_some(config.rope_base),
+            alibi: (config.positions == Positions::Alibi).then(|| alibi_slopes(config.heads)),
+            in_weight,
+            in_bias: [
+                in_bias.get(&[d], "q", &Init::Zeros)?,
+                in_bias.get_with(&[d], "k", &Init::Zeros, free)?,
+                in_bias.get(&[d], "v", &Init::Zeros)?,
+            ],
+            out_weight: params.get(&[d, d], "out_proj.weight", &Init::From(&out_init))?,
+            out_bias: params.get(&[d], "out_proj.bias", &Init::Zeros)?,
+        }))
+    }
+
+    /// 4D² + 4D.
+    fn parameter_count(&self, _: &TransformerConfig, dim: usize) -> usize {
+        4 * dim * dim + 4 * dim
+    }
+
+    /// 8D bytes a token of the context, and 4 for the position.
+    fn state_bytes(&self, _: &TransformerConfig, dim: usize, context: usize) -> usize {
+        context * 2 * dim * size_of::<f32>() + size_of::<u32>()
+    }
+
+    fn wants_positions(&self, config: &TransformerConfig) -> bool {
+        config.positions == Positions::Sinusoidal
+    }
+}
+
+struct Core {
+    dim: usize,
+    heads: usize,
+    /// Where positions are rotary.
+    rope_base: Option<f64>,
+    /// Slopes `[heads]`, where positions are ALiBi's.
+    alibi: Option<Vec<f64>>,
+    in_weight: Tensor,
+    in_bias: [Tensor; 3],
+    out_weight: Tensor,
+    out_bias: Tensor,
+}
+
+impl Core {
+    /// The past of a batch: `kv` and the position of every row.
+    fn past<'a>(&self, state: &'a State, batch: usize) -> Result<(&'a Tensor, Vec<u32>)> {
+        let kv = state.get("kv")?;
+        let context = kv.dims().get(1).copied().unwrap_or(0);
+        check::entry("transformer", state, "kv", &[batch, context, 2 * self.dim])?;
+        let position = check::entry("transformer", state, "position", &[batch])?.to_vec1::<u32>()?;
+        match position.iter().find(|position| **position as usize > context) {
+            Some(far) => Err(Error::invalid(format!(
+                "transformer: state `position` holds {far}, but `kv` is {:?}",
+                kv.dims()
+            ))),
+            None => Ok((kv, position)),
+        }
+    }
+
+    /// `[batch, time, D]` as `[batch, time, heads, D / heads]`.
+    fn split(&self, xs: &Tensor) -> Result<Tensor> {
+        let (batch, time, dim) = xs.dims3()?;
+        Ok(xs.reshape((batch, time, self.heads, dim / self.heads))?)
+    }
+}
+
+fn position_of(tokens: usize) -> Result<u32> {
+    u32::try_from(tokens).map_err(|_| Error::invalid("transformer: a position exceeds 32 bits"))
+}
+
+/// `new` `[batch, time, width]` after each row's own first `position` tokens of `kv` `[batch, context, width]`, with
+/// zeros at the end of rows shorter than the longest.
+fn append(kv: &Tensor, position: &[u32], new: &Tensor) -> Result<Tensor> {
+    let (_, time, width) = new.dims3()?;
+    let longest = position.iter().copied().max().unwrap_or(0) as usize;
+    if position.iter().all(|position| *position as usize == longest) {
+        if longest == 0 {
+            return Ok(new.clone());
+        }
+        return Ok(Tensor::cat(&[&kv.narrow(1, 0, longest)?, new], 1)?);
+    }
+    let mut rows = Vec::with_capacity(position.len());
+    for (row, position) in position.iter().enumerate() {
+        let past = *position as usize;
+        let mut parts = vec![new.narrow(0, row, 1)?];
+        if past > 0 {
+            parts.insert(0, kv.narrow(0, row, 1)?.narrow(1, 0, past)?);
+        }
+        if past < longest {
+            parts.push(Tensor::zeros((1, longest - past, width), new.dtype(), new.device())?);
+        }
+        debug_assert_eq!(parts.iter().map(|part| part.dims()[1]).sum::<usize>(), longest + time);
+        rows.push(Tensor::cat(&parts, 1)?);
+    }
+    Ok(Tensor::cat(&rows, 0)?)
+}
+
+impl SequenceCore for Core {
+    fn forward(
+        &self,
+        xs: &Tensor,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<(Tensor, State)> {
+        let (batch, time) = check::input("transformer", xs, self.dim)?;
+        check::lengths("transformer", lengths, batch, time)?;
+        let fresh;
+        let state = match state {
+            Some(state) => state,
+            None => {
+                fresh = self.initial_state(batch)?;
+                &fresh
+            }
+        };
+        let (kv, position) = self.past(state, batch)?;
+        let d = self.dim;
+        let bias = Tensor::cat(&self.in_bias, 0)?;
+        // [batch, time, 3D]
+        let qkv = kernels::linear(xs, &self.in_weight, Some(&bias))?;
+        let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
+        let mut new = qkv.narrow(2, d, 2 * d)?;
+        if let Some(base) = self.rope_base {
+            q = kernels::rope(&q, &position, base)?;
+            let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, &position, base)?;
+            new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
+        }
+        // [batch, context + time, 2D]
+        let kv = append(kv, &position, &new)?;
+        let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
+        let options = AttentionOptions { scale: None, past: Some(&past), alibi: self.alibi.as_deref() };
+        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
+        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
+        let ys = kernels::linear(&mixed, &self.out_weight, Some(&self.out_bias))?;
+
+        let read = |row: usize| lengths.map_or(time, |lengths| lengths[row]);
+        let ends: Vec<usize> = past.iter().enumerate().map(|(row, past)| past + read(row)).collect();
+        let kept = ends.iter().copied().max().unwrap_or(0);
+        let kv = if kept < kv.dim(1)? { kv.narrow(1, 0, kept)? } else { kv };
+        let ends = ends.into_iter().map(position_of).collect::<Result<Vec<_>>>()?;
+        let position = Tensor::from_vec(ends, batch, xs.device())?;
+        Ok((ys, State::empty().with("kv", kv).with("position", position)))
+    }
+
+    fn initial_state(&self, batch: usize) -> Result<State> {
+        let device = self.in_weight.device();
+        let kv = Tensor::zeros((batch, 0, 2 * self.dim), self.in_weight.dtype(), device)?;
+        let position = Tensor::zeros(batch, DType::U32, device)?;
+        Ok(State::empty().with("kv", kv).with("position", position))
+    }
+
+    fn decoder(&self, batch: usize, capacity: usize) -> Result<Box<dyn Decoder + '_>> {
+        check::decodable("transformer", &self.in_weight)?;
+        let d = self.dim;
+        let project =
+            |part: usize| LinearCell::new(&self.in_weight.narrow(0, part * d, d)?, Some(&self.in_bias[part]));
+        let projections = [project(0)?, project(1)?, project(2)?];
+        let rope = self.rope_base.map(|base| Rope::new(d / self.heads, base)).transpose()?;
+        let empty = Tensor::zeros((batch, 0, self.heads, d / self.heads), DType::F32, &Device::Cpu)?;
+        let options = AttentionOptions { scale: None, past: None, alibi: self.alibi.as_deref() };
+        Ok(Box::new(AttentionDecoder {
+            core: self,
+            batch,
+            capacity,
+            projections,
+            rope,
+            cell: AttentionCell::new(&empty, &empty, capacity, &options)?,
+            out: LinearCell::new(&self.out_weight, Some(&self.out_bias))?,
+            qkv: [(); 3].map(|()| vec![0.0; batch * d]),
+            mixed: vec![0.0; batch * d],
+        }))
+    }
+}
+
+struct AttentionDecoder<'a> {
+    core: &'a Core,
+    batch: usize,
+    capacity: usize,
+    projections: [LinearCell<f32>; 3],
+    rope: Option<Rope>,
+    cell: AttentionCell<f32>,
+    out: LinearCell<f32>,
+    /// Query, key and value of the present token, each `[batch, D]`.
+    qkv: [Vec<f32>; 3],
+    /// `[batch, D]`
+    mixed: Vec<f32>,
+}
+
+impl Decoder for AttentionDecoder<'_> {
+    fn step(&mut self, x: &[f32], y: &mut [f32]) -> Result<()> {
+        let d = self.core.dim;
+        check::token("transformer", x, y, self.batch, d)?;
+        for (projection, part) in self.projections.iter().zip(&mut self.qkv) {
+            projection.step(x, part);
+        }
+        if let Some(rope) = &self.rope {
+            for part in &mut self.qkv[..2] {
+                for (row, position) in part.chunks_exact_mut(d).zip(self.cell.lengths()) {
+                    rope.rotate(row, position_of(*position)?);
+                }
+            }
+        }
+        let [q, k, v] = &self.qkv;
+        self.cell.step(q, k, v, &mut self.mixed)?;
+        self.out.step(&self.mixed, y);
+        Ok(())
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        let core = self.core;
+        let (kv, position) = core.past(state, self.batch)?;
+        let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
+        let options = AttentionOptions { scale: None, past: Some(&past), alibi: core.alibi.as_deref() };
+        let part = |first: usize| core.split(&kv.narrow(2, first, core.dim)?.detach());
+        self.cell = AttentionCell::new(&part(0)?, &part(core.dim)?, self.capacity, &options)?;
+        Ok(())
+    }
+
+    /// Keys, values and positions.
+    fn state_bytes(&self) -> usize {
+        self.cell.bytes() + self.batch * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_are_those_of_the_paper() {
+        assert_eq!(alibi_slopes(8)[..3], [0.5, 0.25, 0.125]);
+        assert_eq!(alibi_slopes(2), [1.0 / 16.0, 1.0 / 256.0]);
+        // Two heads' slopes, then the first and third of four.
+        assert_eq!(alibi_slopes(3), [1.0 / 16.0, 1.0 / 256.0, 0.25]);
+        assert_eq!(alibi_slopes(12).len(), 12);
+    }
+
+    #[test]
+    fn heads_that_do_not_fit_the_width_are_named() {
+        let message = |heads, positions, dim| {
+            let config = TransformerConfig { heads, positions, ..TransformerConfig::default() };
+            let params = Params::fresh(0, DType::F32, &Device::Cpu);
+            Transformer.build(&config, Dims { dim, horizon: 9 }, &params).err().map(|error| error.to_string())
+        };
+        assert!(message(5, Positions::None, 12).unwrap().starts_with("`heads` is 5"));
+        assert!(message(0, Positions::None, 12).unwrap().starts_with("`heads` is 0"));
+        assert!(message(4, Positions::Rope, 12).unwrap().starts_with("`heads` is 4"));
+        assert_eq!(message(4, Positions::Alibi, 12), None);
+        assert_eq!(message(3, Positions::Rope, 12), None);
+    }
+
+    #[test]
+    fn only_rotation_gives_the_key_bias_a_gradient() {
+        for (positions, free) in [(Positions::Rope, false), (Positions::Alibi, true), (Positions::None, true)]
+        {
+            let config = TransformerConfig { positions, ..TransformerConfig::default() };
+            let params = Params::fresh(0, DType::F32, &Device::Cpu);
+            Transformer.build(&config, Dims { dim: 8, horizon: 9 }, &params).unwrap();
+            let flags = params.store().get("in_proj_bias.k").unwrap().flags;
+            assert_eq!(flags.gradient_free.is_some(), free, "{positions:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_different_pasts_continue_at_their_own_ends() {
+        let kv = Tensor::new(&[[[1f64], [2.0]], [[3.0], [99.0]]], &Device::Cpu).unwrap();
+        let new = Tensor::new(&[[[5f64]], [[6.0]]], &Device::Cpu).unwrap();
+        let joined = append(&kv, &[2, 1], &new).unwrap().squeeze(2).unwrap().to_vec2::<f64>().unwrap();
+        assert_eq!(joined, [[1.0, 2.0, 5.0], [3.0, 6.0, 0.0]]);
+        let joined = append(&kv, &[1, 1], &new).unwrap().squeeze(2).unwrap().to_vec2::<f64>().unwrap();
+        assert_eq!(joined, [[1.0, 5.0], [3.0, 6.0]]);
+    }
+}
