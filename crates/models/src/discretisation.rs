@@ -16,11 +16,11 @@ use std::f64::consts::PI;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SystemInit {
-    /// S4D-Lin: frequencies in equal steps.
+    /// S4D-Lin: frequencies in equal steps from 0, so it takes two states or more.
     Lin,
     /// S4D-Inv: frequencies in inverse steps.
     Inv,
-    /// S4D-Real: decays only.
+    /// S4D-Real: decays only, and they stay real.
     Real,
 }
 
@@ -33,8 +33,16 @@ pub(crate) enum Start {
 
 /// What is learned of λ and b.
 pub(crate) enum Recurrence {
-    Lru { nu: Tensor, theta: Tensor },
-    S4d { log_dt: Tensor, log_a_re: Tensor, a_im: Tensor },
+    Lru {
+        nu: Tensor,
+        theta: Tensor,
+    },
+    /// `a_im` is a constant 0 where the system is real.
+    S4d {
+        log_dt: Tensor,
+        log_a_re: Tensor,
+        a_im: Tensor,
+    },
 }
 
 /// λ and b, each as real and imaginary part `[H, N]`.
@@ -70,7 +78,10 @@ impl Recurrence {
                 Recurrence::S4d {
                     log_dt: get("log_dt", &[h], &dt)?,
                     log_a_re: get("log_a_re", &[h, n], &each(|at, _, system| libm::log(decay(at, system))))?,
-                    a_im: get("a_im", &[h, n], &each(frequency))?,
+                    a_im: match system {
+                        SystemInit::Real => Tensor::zeros((h, n), params.dtype(), &params.device())?,
+                        SystemInit::Lin | SystemInit::Inv => get("a_im", &[h, n], &each(frequency))?,
+                    },
                 }
             }
         })

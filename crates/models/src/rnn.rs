@@ -21,8 +21,8 @@
 //! `h` `[batch, H]`.
 //!
 //! # Cost
-//! 4H² multiply-adds' worth of weights read a step (2H² + 2H parameters), time and memory linear in time. Its steps
-//! follow one another: only batch and width are parallel.
+//! 2H² + 2H parameters, each used once a step; time and memory linear in time. Its steps follow one another: only
+//! batch and width are parallel.
 //!
 //! # Deviations from the source
 //! Elman's `a` is the logistic function and his outputs are a second layer's; here `a` is tanh unless asked

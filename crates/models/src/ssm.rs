@@ -25,14 +25,15 @@
 //! imaginary).
 //!
 //! # Cost
-//! 2H² + 3H + 4HN parameters, and H more for `s4d`; time and memory linear in time; the linear maps are parallel over
+//! 2H² + 3H + 4HN parameters, H more for `s4d`, and 2HN fewer if it is `real`; time and memory linear in time; the linear maps are parallel over
 //! time, the scan over channels.
 //!
 //! # Deviations from the source
 //! Each channel has states of its own, as in S4D; the LRU's are shared by dense B and C. The LRU learns log θ; here
 //! θ itself is learned, which spans the same λ and lets a phase reach 0. γ follows λ, where the LRU learns it from
 //! that start. The LRU's θ starts anywhere in [0, 2π); slow phases hold long delays (see `phase_max`). S4D sums
-//! conjugate pairs; here Re of one half, with the factor 2 in the initial c, and `states` counts the half.
+//! conjugate pairs; here Re of one half, with the factor 2 in the initial c, and `states` counts the half. A `real`
+//! system has neither `a_im` nor `c_im`; its state keeps an imaginary part, which stays 0.
 //!
 //! # Errors
 //! A wrong rank, width or batch; a state without `s`; settings out of range, or of the other parameterisation.
@@ -129,7 +130,7 @@ impl From<Written> for SsmConfig {
             Parameterisation::Lru => value,
             Parameterisation::S4d => value.or(Some(default)),
         };
-        let system = (parameterisation == Parameterisation::S4d).then_some(SystemInit::Lin);
+        let system = (parameterisation == Parameterisation::S4d).then_some(SystemInit::Inv);
         SsmConfig {
             parameterisation,
             states,
@@ -183,7 +184,13 @@ impl SsmConfig {
                 refuse(&lru, "lru")?;
                 let dt = [self.dt_min.unwrap_or(1e-3), self.dt_max.unwrap_or(1e-1)];
                 ordered(["dt_min", "dt_max"], dt)?;
-                Ok(Start::S4d { system: self.init.unwrap_or(SystemInit::Lin), dt })
+                let system = self.init.unwrap_or(SystemInit::Inv);
+                if system == SystemInit::Lin && self.states < 2 {
+                    return Err(Error::invalid(
+                        "`init` is lin, whose first frequency is 0, with 1 state; take `states` of 2 or more, inv or real",
+                    ));
+                }
+                Ok(Start::S4d { system, dt })
             }
         }
     }
@@ -233,32 +240,38 @@ impl Architecture for Ssm {
             let params = params.under(name);
             Ok([params.get(&[h, h], "weight", &linear)?, params.get(&[h], "bias", &linear)?])
         };
-        // Of unit variance: z keeps the variance of u (LRU); S4D's c, doubled for the conjugates it leaves out.
+        // Such that z keeps the variance of u (LRU); S4D's of unit variance, doubled for the conjugates left out.
         let c = Init::Normal {
             deviation: match start {
                 Start::Lru { .. } => 1.0 / (n as f64).sqrt(),
+                Start::S4d { system: SystemInit::Real, .. } => 1.0,
                 Start::S4d { .. } => std::f64::consts::SQRT_2,
             },
         };
+        let real = matches!(start, Start::S4d { system: SystemInit::Real, .. });
         Ok(Box::new(Core {
             dim: h,
             states: n,
             w_in: map("w_in")?,
             recurrence: Recurrence::new(start, h, n, params)?,
             c_re: params.get(&[h, n], "c_re", &c)?,
-            c_im: params.get(&[h, n], "c_im", &c)?,
+            c_im: match real {
+                true => Tensor::zeros((h, n), params.dtype(), &params.device())?,
+                false => params.get(&[h, n], "c_im", &c)?,
+            },
             skip: params.get(&[h], "D", &Init::Normal { deviation: 1.0 })?,
             w_out: map("w_out")?,
         }))
     }
 
-    /// 2H² + 3H + 4HN, and H more for `s4d`.
+    /// 2H² + 3H + 4HN, H more for `s4d`, and 2HN fewer if that is `real`.
     fn parameter_count(&self, config: &SsmConfig, dim: usize) -> usize {
-        let steps = match config.parameterisation {
-            Parameterisation::Lru => 0,
-            Parameterisation::S4d => dim,
+        let (steps, each) = match (config.parameterisation, config.init) {
+            (Parameterisation::Lru, _) => (0, 4),
+            (Parameterisation::S4d, Some(SystemInit::Real)) => (dim, 2),
+            (Parameterisation::S4d, _) => (dim, 4),
         };
-        2 * dim * dim + 3 * dim + 4 * dim * config.states + steps
+        2 * dim * dim + 3 * dim + each * dim * config.states + steps
     }
 
     /// 8HN, whatever the context.
@@ -407,6 +420,10 @@ mod tests {
             message(serde_json::json!({"radius_min": 0.9995})).starts_with("`radius_min` is 0.9995, more")
         );
         assert!(message(serde_json::json!({"dt_min": 0.1})).starts_with("`dt_min` needs"));
+        assert!(
+            message(serde_json::json!({"parameterisation": "s4d", "init": "lin"}))
+                .starts_with("`init` is lin")
+        );
         let other = serde_json::json!({"parameterisation": "s4d", "phase_max": 1.0});
         assert!(message(other).starts_with("`phase_max` needs `parameterisation = \"lru\"`"));
         assert_eq!(

@@ -86,12 +86,12 @@ impl Default for TransformerConfig {
 impl TransformerConfig {
     fn check(&self, dim: usize) -> Result<()> {
         let heads = self.heads;
-        if heads == 0 || dim % heads != 0 {
+        if heads == 0 || !dim.is_multiple_of(heads) {
             return Err(Error::invalid(format!(
                 "`heads` is {heads}, which does not divide the width {dim}; choose a divisor of the width"
             )));
         }
-        if self.positions == Positions::Rope && (dim / heads) % 2 != 0 {
+        if self.positions == Positions::Rope && !(dim / heads).is_multiple_of(2) {
             return Err(Error::invalid(format!(
                 "`heads` is {heads}, which leaves {} dimensions a head of the width {dim}; `rope` turns pairs and \
                  needs an even number",
