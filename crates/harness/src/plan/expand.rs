@@ -1,0 +1,290 @@
+//! The product of models, tasks and sweep points, as groups of cells.
+
+use super::document::{Axis, Document};
+use super::error::{Result, refuse};
+use super::model::{self, APPARATUS, Model};
+use super::target::{self, Place};
+use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity, label, measure, timing, train};
+use crate::spec::{CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, TrainSpec};
+use seqbench_core::Registry;
+use seqbench_core::config::{Span, Value};
+use seqbench_record::{Coordinate, Labels, Purpose, hash};
+
+/// More cells than this are refused.
+const MAX_CELLS: usize = 20_000;
+
+/// All groups of a document.
+pub(super) struct Expanded {
+    pub(super) notes: Vec<String>,
+    pub(super) max_seconds: Option<f64>,
+    pub(super) groups: Vec<Group>,
+}
+
+/// What expansion needs at every point, and what it has found so far.
+pub(super) struct Expansion<'a> {
+    pub(super) document: &'a Document,
+    pub(super) registry: &'a Registry,
+    pub(super) measure: measure::Measure,
+    model_labels: Vec<String>,
+    task_labels: Vec<Vec<Coordinate>>,
+    notes: Vec<String>,
+    tasks: Vec<(String, TaskFacts)>,
+    checked: Vec<String>,
+}
+
+/// A task, configured.
+#[derive(Clone)]
+pub(super) struct TaskFacts {
+    pub(super) spec: KindSpec,
+    /// Input steps of a sequence.
+    pub(super) steps: usize,
+}
+
+/// One value of each axis that applies.
+pub(super) type Point<'a> = Vec<(&'a Axis, &'a Value)>;
+
+/// A (model, task, sweep point), resolved.
+pub(super) struct Setting {
+    pub(super) model: Model,
+    pub(super) task: TaskFacts,
+    pub(super) train: TrainSpec,
+    pub(super) labels: Labels,
+}
+
+/// Expands a document.
+pub(super) fn expand(document: &Document, registry: &Registry) -> Result<Expanded> {
+    let (seeds, range) = document.seeds()?;
+    let mut expansion = Expansion {
+        document,
+        registry,
+        measure: measure::resolve(document.measure.as_ref())?,
+        model_labels: label::models(&document.models, registry)?,
+        task_labels: label::tasks(&document.tasks),
+        notes: Vec::new(),
+        tasks: Vec::new(),
+        checked: Vec::new(),
+    };
+    let trains = expansion.measure.accuracy.is_some() || expansion.measure.gradients.is_some();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut used = vec![false; document.axes.len()];
+    let mut cells = 0;
+    for task in 0..document.tasks.len() {
+        for model in 0..document.models.len() {
+            let axes = expansion.applicable(model, task)?;
+            for (used, axis) in used.iter_mut().zip(&document.axes) {
+                *used |= axes.iter().any(|own| own.target == axis.target);
+            }
+            for point in product(&axes)? {
+                let setting = expansion.setting(model, task, &point)?;
+                if !trains {
+                    continue;
+                }
+                let group = expansion.group(setting, seeds, range)?;
+                let span = &document.models[model].span;
+                if let Some(other) = groups.iter().find(|other| other.id == group.id) {
+                    let (own, other) = (&group.labels, &other.labels.model);
+                    let message =
+                        format!("`{other}` and `{}` have the same settings on `{}`", own.model, own.task);
+                    return refuse(message, span);
+                }
+                cells += group.trials.len() + group.finals.len();
+                if cells > MAX_CELLS {
+                    return refuse(format!("more than {MAX_CELLS} cells"), span);
+                }
+                groups.push(group);
+            }
+        }
+    }
+    if let Some((axis, _)) = document.axes.iter().zip(used).find(|(_, used)| !used) {
+        return refuse(
+            format!("`{}` is swept, but no model or task takes it from there", axis.key),
+            &axis.span,
+        );
+    }
+    groups.extend(timing::groups(&mut expansion, range)?);
+    Ok(Expanded { notes: expansion.notes, max_seconds: expansion.measure.max_seconds, groups })
+}
+
+impl<'a> Expansion<'a> {
+    /// The axes that change anything about this model on this task.
+    pub(super) fn applicable(&self, model: usize, task: usize) -> Result<Vec<&'a Axis>> {
+        let document: &'a Document = self.document;
+        let table = &self.document.models[model];
+        let own_train = |key: &str| table.get("train").is_some_and(|own| own.get(key).is_some());
+        let plain = {
+            let defaults = self.document.defaults.as_ref();
+            let block = table.get("block").or_else(|| defaults.and_then(|defaults| defaults.get("block")));
+            block.and_then(Value::as_str) == Some("plain")
+        };
+        let residual_only = |key: &str| plain && ["mlp", "norm"].contains(&key);
+        let mut axes = Vec::new();
+        for axis in &document.axes {
+            let key = axis.target.key();
+            let applies = match axis.target.place {
+                Place::Task => {
+                    let table = &self.document.tasks[task];
+                    target::task_keys(table, self.registry)?.iter().any(|own| own == key)
+                }
+                Place::Model if residual_only(key) => false,
+                Place::Model => {
+                    let mut scratch = table.clone();
+                    target::set_model(&mut scratch, &axis.target.path, &axis.values[0], self.registry)?
+                }
+                Place::Train => !own_train(key),
+                Place::Defaults if APPARATUS.contains(&key) => {
+                    table.get(key).is_none() && !residual_only(key)
+                }
+                Place::Defaults => !own_train(key),
+                Place::Top => false,
+            };
+            if applies {
+                axes.push(axis);
+            }
+        }
+        Ok(axes)
+    }
+
+    /// Resolves a model on a task at a point.
+    pub(super) fn setting(&mut self, model: usize, task: usize, point: &Point<'_>) -> Result<Setting> {
+        let mut document = self.document.clone();
+        for (axis, value) in point {
+            match axis.target.place {
+                Place::Task => target::set(&mut document.tasks[task], &axis.target.path, value),
+                Place::Model => {
+                    let table = &mut document.models[model];
+                    target::set_model(table, &axis.target.path, value, self.registry)?;
+                }
+                Place::Train => document.set_train(&axis.target.path, value),
+                Place::Defaults => {
+                    let defaults = document.defaults.get_or_insert_with(Value::table);
+                    target::set(defaults, &axis.target.path, value);
+                }
+                Place::Top => {}
+            }
+        }
+        let (model_table, defaults) = (&document.models[model], document.defaults.as_ref());
+        let facts = self.task(&document.tasks[task])?;
+        let resolved = model::resolve(model_table, defaults, self.registry)?;
+        resolved.check(facts.steps, &model_table.span, &mut self.checked)?;
+        let own = model_table.get("train");
+        let train = train::resolve(document.train.as_ref(), defaults, own, &mut self.notes)?;
+        let labels = self.labels(model, task, point, &resolved, &facts);
+        Ok(Setting { model: resolved, task: facts, train, labels })
+    }
+
+    fn labels(&self, model: usize, task: usize, point: &Point<'_>, of: &Model, facts: &TaskFacts) -> Labels {
+        let mut name = self.model_labels[model].clone();
+        let mut coordinates = self.task_labels[task].clone();
+        for (axis, value) in point {
+            let (target, value) = (&axis.target, value.to_json());
+            // What an architecture is set to belongs to its name; the rest are coordinates of the sweep.
+            if target.place == Place::Model && !APPARATUS.contains(&target.key()) && target.key() != "train" {
+                name = format!("{name} {}", label::word(&axis.key, &value));
+            } else {
+                coordinates.retain(|own| own.key != target.key());
+                coordinates.push(Coordinate { key: axis.key.clone(), value });
+            }
+        }
+        let architecture = of.architecture.clone();
+        Labels { architecture, model: name, task: facts.spec.kind.clone(), coordinates, seed: 0 }
+    }
+
+    /// Configures a task, once however often it is met.
+    fn task(&mut self, table: &Value) -> Result<TaskFacts> {
+        let key = table.to_json().to_string();
+        if let Some((_, facts)) = self.tasks.iter().find(|(known, _)| *known == key) {
+            return Ok(facts.clone());
+        }
+        let names = || self.registry.tasks().iter().map(|task| task.info().name).collect();
+        let (kind, span) = model::kind(table, "task", names)?;
+        let mut own = table.clone();
+        own.take("kind");
+        let task = self.registry.task(&kind, &span)?;
+        let (instance, config) = task.configure(&own).map_err(|error| model::placed(error, &table.span))?;
+        let steps = instance.steps();
+        if steps as u64 > measure::MAX_LENGTH {
+            let message = format!("sequences would have {steps} steps; the limit is {}", measure::MAX_LENGTH);
+            return refuse(message, &table.span);
+        }
+        let facts = TaskFacts { spec: KindSpec { kind, config }, steps };
+        self.tasks.push((key, facts.clone()));
+        Ok(facts)
+    }
+
+    /// Where the rate is given to all models, if it is.
+    fn rate_span(&self) -> Span {
+        self.document.train.as_ref()?.get("lr")?.span.clone()
+    }
+
+    /// The cells of a setting: trials of its selection, then one final cell a seed.
+    fn group(&self, setting: Setting, seeds: u32, range: SeedRangeSpec) -> Result<Group> {
+        let Setting { model, task, train, labels } = setting;
+        let (accuracy, gradients) = (self.measure.accuracy.clone(), self.measure.gradients.clone());
+        let width = model.spec.width;
+        let parameters = model.parameters();
+        let run = cost::training(parameters, width, task.steps, &train);
+        let probe = gradients
+            .as_ref()
+            .map_or(0.0, |probe| cost::probes(parameters, width, task.steps, probe.samples, probe.at.len()));
+        let full = MeasureSpec { accuracy: accuracy.clone(), gradients, throughput: None };
+        let spec =
+            CellSpec { model: model.spec, task: task.spec, train, measure: full, seed_range: range, seed: 0 };
+        let id = setting_identity(&spec);
+        let cell = |spec: CellSpec, purpose, seconds| Cell {
+            id: identity(&spec),
+            group: id.clone(),
+            purpose,
+            labels: Labels { seed: u64::from(spec.seed), ..labels.clone() },
+            spec,
+            predicted_seconds: Some(seconds),
+        };
+        let mut trials = Vec::new();
+        if let Rate::Select { select, trials: count } = &spec.train.lr {
+            if accuracy.is_none() {
+                return refuse(
+                    "`lr = { select = … }` needs `accuracy`, by which it selects",
+                    &self.rate_span(),
+                );
+            }
+            for (rate, seed) in select.iter().flat_map(|rate| (0..*count).map(move |seed| (rate, seed))) {
+                let train = TrainSpec { lr: Rate::Fixed(*rate), ..spec.train.clone() };
+                let measure = MeasureSpec { accuracy: accuracy.clone(), gradients: None, throughput: None };
+                let seed_range = SeedRangeSpec::Tuning;
+                let own = CellSpec { train, measure, seed_range, seed, ..spec.clone() };
+                trials.push(cell(own, Purpose::Trial, run));
+            }
+        }
+        let finals =
+            (0..seeds).map(|seed| cell(CellSpec { seed, ..spec.clone() }, Purpose::Final, run + probe));
+        let finals = finals.collect();
+        Ok(Group { id: id.clone(), kind: GroupKind::Training, labels, trials, finals })
+    }
+}
+
+/// Identity of what the seeds of a setting share.
+pub(super) fn setting_identity(spec: &CellSpec) -> String {
+    let mut json = serde_json::to_value(spec).unwrap_or_default();
+    if let Some(map) = json.as_object_mut() {
+        map.remove("seed");
+    }
+    hash(&json, NUMERICS_VERSION)
+}
+
+/// Every combination of one value of each axis; the last axis varies fastest.
+pub(super) fn product<'a>(axes: &[&'a Axis]) -> Result<Vec<Point<'a>>> {
+    let size = axes.iter().try_fold(1usize, |size, axis| size.checked_mul(axis.values.len()));
+    if let Some(axis) = axes.first().filter(|_| size.is_none_or(|size| size > MAX_CELLS)) {
+        return refuse(format!("the sweep has more than {MAX_CELLS} points"), &axis.span);
+    }
+    let mut points: Vec<Point<'a>> = vec![Vec::new()];
+    for axis in axes {
+        let extend = |point: &Point<'a>| {
+            axis.values
+                .iter()
+                .map(|value| point.iter().copied().chain([(*axis, value)]).collect())
+                .collect::<Vec<_>>()
+        };
+        points = points.iter().flat_map(extend).collect();
+    }
+    Ok(points)
+}
