@@ -1,0 +1,184 @@
+//! Runs a plan over a store: what is missing, in child processes, trials before the finals they decide, timing cells
+//! alone on the machine at the end.
+//!
+//! Only the parent writes, and the store keeps cells whole, so a run may be killed at any moment and the same command
+//! goes on where it stopped. No result depends on the number of jobs.
+
+mod cells;
+mod estimate;
+mod filter;
+pub mod launcher;
+mod observer;
+mod pool;
+pub mod protocol;
+mod select;
+mod timing;
+pub mod worker;
+mod write;
+
+pub use cells::Cells;
+pub use filter::Filter;
+pub use launcher::{Launcher, ProcessLauncher, Worker};
+pub use observer::{Event, Observer, Silent};
+pub use protocol::{Findings, Job, Progress, TimedRound};
+pub use select::{ValidationScore, best};
+pub use worker::{Timed, Work, serve};
+
+use crate::clock::Clock;
+use crate::plan::{Cell, Experiment, GroupKind};
+use estimate::Estimate;
+use seqbench_record::{Result, Status, Store};
+use std::collections::BTreeMap;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Cells at once; timing cells always run alone.
+    pub jobs: usize,
+    /// Cells must pass all of these. A selection's trials run where any of its finals does.
+    pub only: Vec<Filter>,
+    /// Runs everything again, whatever stands.
+    pub fresh: bool,
+    /// Runs failed cells again.
+    pub retry_failed: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { jobs: 1, only: Vec::new(), fresh: false, retry_failed: false }
+    }
+}
+
+/// How the cells of a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Ran to their end.
+    pub done: usize,
+    /// Diverged.
+    pub diverged: usize,
+    /// Failed, in this run or in an earlier one that was not retried.
+    pub failed: usize,
+    /// Predicted above the stated cost.
+    pub skipped: usize,
+    /// Stood already.
+    pub reused: usize,
+}
+
+impl Outcome {
+    fn count(&mut self, status: Status) {
+        match status {
+            Status::Done => self.done += 1,
+            Status::Diverged => self.diverged += 1,
+            Status::Failed => self.failed += 1,
+            Status::Skipped => self.skipped += 1,
+        }
+    }
+}
+
+/// What stands between a cell and its running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is to run.
+    Missing,
+    /// It stands in the store.
+    Stands(Status),
+    /// It is predicted above the stated cost.
+    TooLong,
+}
+
+/// What all parts of a run share.
+struct Run<'a> {
+    experiment: &'a Experiment,
+    store: &'a Store,
+    launcher: &'a dyn Launcher,
+    observer: &'a mut dyn Observer,
+    estimate: Estimate<'a>,
+    outcome: Outcome,
+    standing: BTreeMap<&'a str, Standing>,
+}
+
+/// Runs what is missing of an experiment.
+///
+/// # Errors
+/// The disk refuses. Anything that goes wrong inside a cell is a row, not an error.
+pub fn execute(
+    experiment: &Experiment,
+    store: &Store,
+    launcher: &dyn Launcher,
+    options: &Options,
+    clock: &dyn Clock,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let wanted = |cell: &Cell| options.only.iter().all(|filter| filter.lets(cell));
+    let mut standing = BTreeMap::new();
+    for group in &experiment.groups {
+        let finals: Vec<&Cell> = group.finals.iter().filter(|cell| wanted(cell)).collect();
+        let mut missing = false;
+        for cell in finals.iter().copied() {
+            let own = stands(experiment, store, options, cell)?;
+            missing |= own == Standing::Missing;
+            standing.insert(cell.id.as_str(), own);
+        }
+        // Trials decide finals; without a final to run they would decide nothing.
+        for cell in group.trials.iter().filter(|_| !finals.is_empty()) {
+            let own = stands(experiment, store, options, cell)?;
+            if missing || own != Standing::Missing {
+                standing.insert(cell.id.as_str(), own);
+            }
+        }
+    }
+    store.sweep_temporaries()?;
+    store.write_experiment(&experiment.text)?;
+    let missing =
+        experiment.cells().filter(|cell| standing.get(cell.id.as_str()) == Some(&Standing::Missing));
+    let estimate = Estimate::new(clock, missing.map(|cell| cell.predicted_seconds));
+    let mut run =
+        Run { experiment, store, launcher, observer, estimate, outcome: Outcome::default(), standing };
+    let (mut missing, mut reused) = (0, 0);
+    for own in run.standing.values() {
+        match own {
+            Standing::Stands(Status::Failed) => run.outcome.failed += 1,
+            Standing::Stands(_) => reused += 1,
+            Standing::Missing | Standing::TooLong => missing += 1,
+        }
+    }
+    run.outcome.reused = reused;
+    run.tell(&Event::Planned { missing, reused });
+    for cell in experiment.cells() {
+        if run.standing.get(cell.id.as_str()) == Some(&Standing::TooLong) {
+            let seconds = cell.predicted_seconds.unwrap_or_default();
+            run.end_without(cell, Status::Skipped, &format!("predicted {seconds:.0} s"))?;
+        }
+    }
+    pool::run(&mut run, options.jobs.max(1))?;
+    for group in experiment.groups.iter().filter(|group| group.kind == GroupKind::Timing) {
+        timing::run(&mut run, group)?;
+    }
+    Ok(run.outcome)
+}
+
+/// Compares a cell with the store. A damaged cell counts as missing.
+fn stands(experiment: &Experiment, store: &Store, options: &Options, cell: &Cell) -> Result<Standing> {
+    let limit = experiment.max_seconds.unwrap_or(f64::INFINITY);
+    let too_long = cell.predicted_seconds.is_some_and(|seconds| seconds > limit);
+    let missing = if too_long { Standing::TooLong } else { Standing::Missing };
+    if options.fresh {
+        return Ok(missing);
+    }
+    match store.status(&cell.id) {
+        Ok(None) => Ok(missing),
+        Ok(Some(Status::Failed)) if options.retry_failed => Ok(missing),
+        // The limit may have been raised since.
+        Ok(Some(Status::Skipped)) if !too_long => Ok(Standing::Missing),
+        Ok(Some(status)) => Ok(Standing::Stands(status)),
+        Err(error) if error.is_damage() => Ok(missing),
+        Err(error) => Err(error),
+    }
+}
+
+impl Run<'_> {
+    fn tell(&mut self, event: &Event<'_>) {
+        let left = self.estimate.left();
+        self.observer.event(event, left);
+    }
+}

@@ -1,0 +1,98 @@
+//! The child's side: takes cells one after another, answers each, writes no file.
+
+use super::protocol::{Encoded, Findings, Job, Progress, Reply, Request, TimedRound, receive, send};
+use crate::spec::{CellSpec, Mode};
+use seqbench_record::provenance;
+use std::io::{self, BufRead, Write};
+use std::time::Instant;
+
+/// What a worker can do. The harness's own is over its cells and benches; tests put a stand-in here.
+pub trait Work {
+    /// Runs a trial or a final cell.
+    ///
+    /// # Errors
+    /// Why it could not be run. A loss that stops being finite is no error but [`seqbench_record::Status::Diverged`].
+    fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Findings, String>;
+
+    /// Prepares a timing cell: batches, an untimed run, warm-up.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    fn prepare(&self, spec: &CellSpec) -> Result<Box<dyn Timed + '_>, String>;
+
+    /// Instruction set of the kernels: `portable`, `avx2` or `avx512`.
+    fn isa(&self) -> String;
+}
+
+/// A timing cell that is ready.
+pub trait Timed {
+    /// One timed pass.
+    ///
+    /// # Errors
+    /// Why there was none.
+    fn round(&mut self, mode: Mode) -> Result<TimedRound, String>;
+
+    /// What there is beside the rounds: facts and memory.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn finish(self: Box<Self>) -> Result<Findings, String>;
+}
+
+/// Answers requests until [`Request::Exit`] or the end of the input.
+///
+/// # Errors
+/// The parent is gone, or what it sent is no request.
+pub fn serve(work: &dyn Work, input: &mut dyn BufRead, output: &mut dyn Write) -> io::Result<()> {
+    let threads = rayon::current_num_threads() as u32;
+    let mut timed: Option<(Box<dyn Timed + '_>, f64)> = None;
+    while let Some(request) = receive::<Request>(input)? {
+        let start = Instant::now();
+        let reply = match request {
+            Request::Exit => return Ok(()),
+            Request::Run(job) => {
+                let mut lost = None;
+                let mut progress = |progress: Progress| {
+                    if let Err(error) = send(output, &Reply::Progress(progress)) {
+                        lost = Some(error);
+                    }
+                };
+                let found = work.run(&job, &mut progress);
+                if let Some(error) = lost {
+                    return Err(error);
+                }
+                found
+                    .and_then(|found| encode(found, work, threads, start.elapsed().as_secs_f64()))
+                    .map(Reply::Done)
+            }
+            Request::Prepare(job) => {
+                // The last one goes first: two at once would count in each other's memory.
+                timed = None;
+                work.prepare(&job.spec).map(|ready| {
+                    timed = Some((ready, start.elapsed().as_secs_f64()));
+                    Reply::Prepared
+                })
+            }
+            Request::Round(mode) => match &mut timed {
+                None => Err("a round was asked for before its cell".to_owned()),
+                Some((ready, seconds)) => {
+                    let round = ready.round(mode);
+                    *seconds += start.elapsed().as_secs_f64();
+                    round.map(Reply::Round)
+                }
+            },
+            Request::Finish => match timed.take() {
+                None => Err("an end was asked for before its cell".to_owned()),
+                Some((ready, seconds)) => {
+                    ready.finish().and_then(|found| encode(found, work, threads, seconds)).map(Reply::Done)
+                }
+            },
+        };
+        send(output, &reply.unwrap_or_else(Reply::Failed))?;
+    }
+    Ok(())
+}
+
+fn encode(found: Findings, work: &dyn Work, threads: u32, seconds: f64) -> Result<Box<Encoded>, String> {
+    found.encode(provenance(&work.isa(), threads, seconds)).map(Box::new)
+}
