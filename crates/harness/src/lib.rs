@@ -1,1 +1,33 @@
 //! Plans and measures any architecture on any task, and names neither.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod clock;
+pub mod plan;
+pub mod run;
+pub mod spec;
+
+pub mod cell;
+pub mod data;
+mod decode;
+pub mod evaluate;
+pub mod inputs;
+pub mod memory;
+pub mod metrics;
+pub mod model;
+pub mod probe;
+pub mod schedule;
+pub mod throughput;
+pub mod train;
+
+pub mod contracts;
+
+pub use decode::ModelDecoder;
+
+/// The kernels' instruction set: the one `SEQBENCH_ISA` asks for, or the best this machine has.
+///
+/// # Errors
+/// The variable names one that there is not, or that this machine lacks.
+pub fn instruction_set() -> Result<&'static str, String> {
+    seqbench_kernels::isa::requested().map(seqbench_kernels::isa::Isa::name)
+}

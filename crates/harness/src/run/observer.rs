@@ -99,9 +99,13 @@ pub(super) fn line(files: &CellFiles) -> String {
     if let Some(reason) = &cell.reason {
         line.push_str(&format!(" ({reason})"));
     }
+    let primary = cell.facts.get("primary_length").map(|length| *length as u64);
     let wanted = |split: &str| {
         let mut rows = files.scores.iter();
-        rows.find(|row| row.split == split && row.metric == "accuracy" && row.lag.is_none())
+        rows.find(|row| {
+            let here = primary.is_none_or(|length| row.length == length);
+            here && row.split == split && row.metric == "accuracy" && row.lag.is_none()
+        })
     };
     if let Some(row) = wanted("test").or_else(|| wanted("validation")) {
         line.push_str(&format!(", {} accuracy {:.3}", row.split, row.value));

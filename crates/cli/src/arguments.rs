@@ -1,0 +1,150 @@
+//! The command line as typed. What it means is each command's business.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Compare sequence architectures: how far back each learns to look, how its gradients behave on the way, and what it
+/// costs as the sequence grows.
+#[derive(Debug, Parser)]
+#[command(name = "seqbench", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more on the error stream; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 some cells failed or a contract broke; 2 usage or configuration; \
+                          3 input, output or environment; 130 interrupted.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List architectures, tasks and experiments.
+    List(List),
+    /// Run experiments; the same command again does only what is missing.
+    Run(Run),
+    /// Print the tables of results.
+    Table(Table),
+    /// Draw the figures of results as SVG.
+    Plot(Plot),
+    /// Check every contract once, timing nothing.
+    Verify(Verify),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print the manual page.
+    Man,
+    /// Take cells from a parent process (used by `run`).
+    #[command(hide = true)]
+    Worker,
+}
+
+/// `seqbench list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this kind.
+    #[arg(value_enum)]
+    pub(crate) what: Option<Kind>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `list` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Architectures.
+    Models,
+    /// Tasks.
+    Tasks,
+    /// Experiments that come with the program.
+    Experiments,
+}
+
+/// `seqbench run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Experiment files, or names of built-in experiments (see `list experiments`).
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    pub(crate) experiments: Vec<String>,
+    /// Write results here instead of `runs/<experiment>`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Cells at once; one per core by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// Only cells whose model, task or coordinate (`lag=30`) matches; may be given several times.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) only: Vec<String>,
+    /// Override a value of the experiment, as `train.steps=100` or `sweep.lag=[10,30]`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// List every cell with its status, and start none.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Throw earlier results of this experiment away first.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Try cells again that failed.
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+}
+
+/// `seqbench table`.
+#[derive(Debug, Args)]
+pub(crate) struct Table {
+    /// Results folders, or names of experiments that ran here.
+    #[arg(required = true, value_name = "RESULTS")]
+    pub(crate) results: Vec<String>,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Form of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a terminal.
+    Text,
+    /// Markdown.
+    Md,
+    /// Comma-separated values.
+    Csv,
+    /// LaTeX with booktabs.
+    Latex,
+    /// JSON.
+    Json,
+}
+
+/// `seqbench plot`.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// Results folders, or names of experiments that ran here.
+    #[arg(required = true, value_name = "RESULTS")]
+    pub(crate) results: Vec<String>,
+    /// Write figures here instead of `plots` inside the (first) results folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `seqbench verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Only this architecture or task.
+    pub(crate) name: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `seqbench completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}

@@ -1,0 +1,9 @@
+//! One file a subcommand.
+
+pub(crate) mod completions;
+pub(crate) mod list;
+pub(crate) mod plot;
+pub(crate) mod run;
+pub(crate) mod table;
+pub(crate) mod verify;
+pub(crate) mod worker;

@@ -1,0 +1,182 @@
+//! `seqbench run`: plans experiments, runs what is missing, then prints the tables, where the files are and what to try next.
+
+use crate::arguments::Run;
+use crate::commands::plot;
+use crate::experiments::{Source, find};
+use crate::failure::{Failure, Outcome};
+use crate::progress::{Progress, span};
+use crate::terminal;
+use anyhow::Context;
+use seqbench_core::Registry;
+use seqbench_harness::clock::RealClock;
+use seqbench_harness::plan::{self, Cell, Experiment};
+use seqbench_harness::run::{Filter, Options, ProcessLauncher, execute};
+use seqbench_record::{CellFiles, Status, Store};
+use seqbench_report::table::{self, Format, Table};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Runs every experiment named; all are planned before the first one starts.
+pub(crate) fn run(arguments: &Run, quiet: bool, registry: &Registry) -> Outcome {
+    if arguments.out.is_some() && arguments.experiments.len() > 1 {
+        return Err(Failure::usage("error: --out takes one experiment at a time"));
+    }
+    let mut planned = Vec::new();
+    for argument in &arguments.experiments {
+        let source = find(argument)?;
+        planned.push(plan_source(&source, arguments, registry)?);
+    }
+    let mut failed = 0;
+    for (experiment, filters) in &planned {
+        let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
+        for note in &experiment.notes {
+            terminal::note(&format!("note: {note}"));
+        }
+        if arguments.dry_run {
+            dry_run(experiment, filters, &Store::open(&folder))?;
+        } else {
+            failed += run_one(experiment, filters, &folder, arguments, quiet)?;
+        }
+    }
+    if failed > 0 { Err(Failure::Incomplete) } else { Ok(()) }
+}
+
+fn plan_source(
+    source: &Source,
+    arguments: &Run,
+    registry: &Registry,
+) -> Result<(Experiment, Vec<Filter>), Failure> {
+    let experiment = plan::plan(&source.name, &source.path, &source.text, registry, &arguments.set)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let filters: Result<Vec<Filter>, String> =
+        arguments.only.iter().map(|text| Filter::parse(text, experiment.cells())).collect();
+    let filters = filters.map_err(|message| Failure::usage(format!("error: --only: {message}")))?;
+    if !chosen(&experiment, &filters).any(|_| true) {
+        return Err(Failure::usage(format!(
+            "error: --only {} leaves no cell",
+            arguments.only.join(" --only ")
+        )));
+    }
+    Ok((experiment, filters))
+}
+
+fn chosen<'a>(experiment: &'a Experiment, filters: &'a [Filter]) -> impl Iterator<Item = &'a Cell> {
+    experiment.cells().filter(|cell| filters.iter().all(|filter| filter.lets(cell)))
+}
+
+fn dry_run(experiment: &Experiment, filters: &[Filter], store: &Store) -> Outcome {
+    let mut seconds = 0.0;
+    let (mut all, mut missing) = (0, 0);
+    for cell in chosen(experiment, filters) {
+        let status = match store.status(&cell.id) {
+            Ok(Some(Status::Done)) => "done",
+            Ok(Some(Status::Diverged)) => "diverged",
+            Ok(Some(Status::Failed)) => "failed",
+            Ok(Some(Status::Skipped)) => "skipped",
+            Ok(None) => "missing",
+            Err(_) => "damaged",
+        };
+        all += 1;
+        if matches!(status, "missing" | "damaged") {
+            missing += 1;
+            seconds += cell.predicted_seconds.unwrap_or(0.0);
+        }
+        let labels = &cell.labels;
+        let coordinates: String =
+            labels.coordinates.iter().map(|own| format!(" {}={}", own.key, own.value)).collect();
+        let predicted =
+            cell.predicted_seconds.map_or(String::new(), |seconds| format!("  about {seconds:.1} s"));
+        let purpose = format!("{:?}", cell.purpose).to_lowercase();
+        terminal::print(&format!(
+            "{}  {status:8} {purpose:6} {} {}{coordinates} seed={}{predicted}",
+            cell.id, labels.model, labels.task, labels.seed
+        ));
+    }
+    let time = span(Duration::from_secs_f64(seconds));
+    terminal::print(&format!("{all} cells, {missing} to run: roughly {time} of one core"));
+    Ok(())
+}
+
+/// Runs one experiment; returns how many of its cells failed.
+fn run_one(
+    experiment: &Experiment,
+    filters: &[Filter],
+    folder: &Path,
+    arguments: &Run,
+    quiet: bool,
+) -> Result<usize, Failure> {
+    let store = Store::open(folder);
+    let launcher = ProcessLauncher::current(["worker"]).context("cannot find this program")?;
+    let jobs = arguments.jobs.map_or_else(cores, usize::from);
+    let options = Options {
+        jobs,
+        only: filters.to_vec(),
+        fresh: arguments.fresh,
+        retry_failed: arguments.retry_failed,
+    };
+    if !quiet && !experiment.question.is_empty() {
+        terminal::note(&experiment.question);
+    }
+    let outcome = {
+        let mut progress = Progress::new(quiet);
+        execute(experiment, &store, &launcher, &options, &RealClock::new(), &mut progress)
+            .with_context(|| format!("cannot keep results in {}", folder.display()))?
+    };
+    let cells = cells_of(experiment, &store)?;
+    let files = write_report(&cells, folder)?;
+    print_end(experiment, &cells, &files, folder, quiet);
+    if outcome.failed > 0 {
+        terminal::note(&format!(
+            "{} cells failed; their `reason` says why (try them again with --retry-failed)",
+            outcome.failed
+        ));
+    }
+    Ok(outcome.failed)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The cells of this plan; what an earlier version of the experiment left in the folder stays there and is not shown.
+fn cells_of(experiment: &Experiment, store: &Store) -> Result<Vec<CellFiles>, Failure> {
+    let planned: BTreeSet<&str> = experiment.cells().map(|cell| cell.id.as_str()).collect();
+    let scan = store.scan().context("cannot read the results back")?;
+    for damage in &scan.damaged {
+        terminal::note(&format!("warning: {damage}"));
+    }
+    Ok(scan.cells.into_iter().filter(|files| planned.contains(files.cell.id.as_str())).collect())
+}
+
+/// Writes tables (CSV and Markdown) and figures beside the cells.
+fn write_report(cells: &[CellFiles], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let tables = folder.join("tables");
+    std::fs::create_dir_all(&tables).with_context(|| format!("cannot create {}", tables.display()))?;
+    for table in table::tables(cells) {
+        for (format, extension) in [(Format::Csv, "csv"), (Format::Md, "md")] {
+            let path = tables.join(format!("{}.{extension}", table.name));
+            std::fs::write(&path, table.render(format))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    plot::draw(cells, &folder.join("plots"))
+}
+
+fn print_end(experiment: &Experiment, cells: &[CellFiles], figures: &[PathBuf], folder: &Path, quiet: bool) {
+    let tables: Vec<Table> = table::tables(cells);
+    let text: Vec<String> = tables.iter().map(|table| table.render(Format::Text)).collect();
+    terminal::print(text.join("\n").trim_end());
+    if quiet {
+        return;
+    }
+    let folder = folder.display();
+    terminal::note(&format!(
+        "\nCells, tables and {} figures are in {folder} (cells/, tables/, plots/).",
+        figures.len()
+    ));
+    if !experiment.expectation.is_empty() {
+        terminal::note(&format!("Expected before it ran: {}", experiment.expectation));
+    }
+    terminal::note(&format!("Next: seqbench table {folder} --format md, or seqbench list experiments"));
+}

@@ -1,0 +1,56 @@
+//! `seqbench table`: the tables of results, from their rows alone.
+
+use crate::arguments::{Format, Table};
+use crate::experiments::find_results;
+use crate::failure::{Failure, Outcome};
+use crate::terminal;
+use anyhow::Context;
+use seqbench_record::{CellFiles, Store};
+use seqbench_report::table;
+
+/// Prints the tables of one or several results folders, read together.
+pub(crate) fn run(arguments: &Table) -> Outcome {
+    let cells = read(&arguments.results)?;
+    let tables = table::tables(&cells);
+    let text = match arguments.format {
+        Format::Text => joined(&tables, table::Format::Text),
+        Format::Md => joined(&tables, table::Format::Md),
+        Format::Csv => joined(&tables, table::Format::Csv),
+        Format::Latex => joined(&tables, table::Format::Latex),
+        Format::Json => json(&tables)?,
+    };
+    terminal::print(text.trim_end());
+    Ok(())
+}
+
+fn joined(tables: &[table::Table], format: table::Format) -> String {
+    tables.iter().map(|table| table.render(format)).collect::<Vec<_>>().join("\n")
+}
+
+/// One array of tables, so that a program reads one document.
+fn json(tables: &[table::Table]) -> Result<String, Failure> {
+    let parsed: Result<Vec<serde_json::Value>, _> =
+        tables.iter().map(|table| serde_json::from_str(&table.render(table::Format::Json))).collect();
+    let parsed = parsed.context("a table is no JSON")?;
+    Ok(format!("{:#}", serde_json::Value::from(parsed)))
+}
+
+/// All cells of several results folders. Damaged ones are named on the error stream and left out.
+pub(crate) fn read(results: &[String]) -> Result<Vec<CellFiles>, Failure> {
+    let mut cells = Vec::new();
+    for argument in results {
+        let folder = find_results(argument)?;
+        let scan =
+            Store::open(&folder).scan().with_context(|| format!("cannot read {}", folder.display()))?;
+        for damage in &scan.damaged {
+            terminal::note(&format!("warning: {damage}"));
+        }
+        cells.extend(scan.cells);
+    }
+    if cells.is_empty() {
+        return Err(Failure::usage(
+            "error: there is no finished cell in these results\nhelp: run the experiment first",
+        ));
+    }
+    Ok(cells)
+}

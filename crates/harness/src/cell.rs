@@ -1,0 +1,237 @@
+//! One cell from its specification to its rows: train, score, probe.
+
+use crate::data::Data;
+use crate::evaluate::evaluate;
+use crate::metrics::{Tally, loss_name};
+use crate::probe::Probe;
+use crate::run::Findings;
+use crate::spec::{AccuracySpec, CellSpec, Rate, Stage};
+use crate::train::{StepReport, Trainer};
+use seqbench_core::config::Value;
+use seqbench_core::{Error, Instance, Registry, Result, Split};
+use seqbench_record::{CurveRow, Reference, Status};
+
+/// Runs an accuracy or gradient cell. `rate` is the learning rate where the specification selects one; `trial` keeps
+/// the test stream untouched; `progress` is told (step, steps).
+///
+/// # Errors
+/// The specification cannot be built. A run that diverges is a result.
+pub fn run_cell(
+    spec: &CellSpec,
+    rate: Option<f64>,
+    trial: bool,
+    registry: &Registry,
+    progress: &mut dyn FnMut(u64, u64, String),
+) -> Result<Findings> {
+    let (instance, _) =
+        registry.task(&spec.task.kind, &None)?.configure(&Value::from_json(&spec.task.config))?;
+    Run::new(spec, rate, trial, registry, &instance)?.finish(progress)
+}
+
+struct Run<'a> {
+    spec: &'a CellSpec,
+    trial: bool,
+    registry: &'a Registry,
+    instance: &'a Instance,
+    data: Data<'a>,
+    trainer: Trainer,
+    result: Findings,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        spec: &'a CellSpec,
+        rate: Option<f64>,
+        trial: bool,
+        registry: &'a Registry,
+        instance: &'a Instance,
+    ) -> Result<Self> {
+        let peak = match (&spec.train.lr, rate) {
+            (_, Some(rate)) => rate,
+            (Rate::Fixed(rate), None) => *rate,
+            (Rate::Select { .. }, None) => {
+                return Err(Error::invalid("the learning rate is yet to be selected"));
+            }
+        };
+        let seed = spec.absolute_seed();
+        let trainer = Trainer::new(
+            &spec.model,
+            &spec.train,
+            peak,
+            instance.signature(),
+            instance.steps(),
+            seed,
+            registry,
+        )?;
+        let references = instance.references().into_iter().map(|reference| Reference {
+            name: reference.name.to_owned(),
+            metric: reference.metric.to_owned(),
+            value: reference.value,
+        });
+        let mut result = Findings { references: references.collect(), ..Findings::default() };
+        let (_, state) = {
+            let data = Data::new(instance, seed);
+            let batch = data.probe_batch(1);
+            trainer.evaluated().forward(&batch.inputs, None, None)?
+        };
+        for (name, value) in [
+            ("parameters", trainer.parameters().count() as f64),
+            ("state_bytes", state.bytes() as f64),
+            ("learning_rate", peak),
+            ("steps", spec.train.steps as f64),
+            ("primary_length", instance.nominal_length() as f64),
+            ("sequence_steps", instance.steps() as f64),
+        ] {
+            result.facts.insert(name.into(), value);
+        }
+        Ok(Run { spec, trial, registry, instance, data: Data::new(instance, seed), trainer, result })
+    }
+
+    fn finish(mut self, progress: &mut dyn FnMut(u64, u64, String)) -> Result<Findings> {
+        self.probe(Stage::Init, "init")?;
+        if let Some(accuracy) = &self.spec.measure.accuracy {
+            self.result.facts.insert("solved_threshold".into(), accuracy.solved);
+            self.train(Some(accuracy), progress)?;
+        } else if self.wants(Stage::End) {
+            self.train(None, progress)?;
+        }
+        if self.result.status == Status::Done {
+            self.probe(Stage::End, "end")?;
+            if let (Some(accuracy), false) = (&self.spec.measure.accuracy, self.trial) {
+                self.score_test(accuracy)?;
+            }
+        }
+        Ok(self.result)
+    }
+
+    fn wants(&self, stage: Stage) -> bool {
+        self.spec.measure.gradients.as_ref().is_some_and(|spec| spec.at.contains(&stage))
+    }
+
+    fn probe(&mut self, stage: Stage, name: &str) -> Result<()> {
+        let Some(gradients) = self.spec.measure.gradients.as_ref().filter(|spec| spec.at.contains(&stage))
+        else {
+            return Ok(());
+        };
+        let probe = Probe::new(
+            &self.spec.model,
+            self.trainer.parameters(),
+            &self.data,
+            self.instance.signature(),
+            self.instance.steps(),
+            self.registry,
+            gradients,
+        )?;
+        self.result.profiles.extend(probe.profile(name)?);
+        Ok(())
+    }
+
+    fn train(
+        &mut self,
+        accuracy: Option<&AccuracySpec>,
+        progress: &mut dyn FnMut(u64, u64, String),
+    ) -> Result<()> {
+        let steps = self.spec.train.steps;
+        let points = accuracy.map_or(1, |accuracy| accuracy.curve_points).clamp(1, steps);
+        let mut next_point = 1;
+        let mut clipped = 0u64;
+        let mut window = Window::default();
+        for step in 0..steps {
+            let batch = self.data.training_batch(step, self.spec.train.batch);
+            let report = self.trainer.step(&batch, step)?;
+            if !report.is_finite() {
+                let what = if report.loss.is_finite() { "gradient" } else { "loss" };
+                self.result.status = Status::Diverged;
+                self.result.reason = Some(format!("the {what} stopped being finite at step {step}"));
+                self.curve(step, "train_loss", report.loss);
+                break;
+            }
+            clipped += u64::from(report.norm_after < report.norm_before);
+            window.add(&report);
+            let taken = step + 1;
+            // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
+            if taken >= (next_point * steps).div_ceil(points) {
+                next_point += 1;
+                let loss = self.record(taken, &mut window, &report);
+                let tally = accuracy.map(|accuracy| self.validate(accuracy)).transpose()?;
+                let score =
+                    tally.as_ref().map_or(String::new(), |t| format!(", accuracy {:.3}", t.accuracy()));
+                progress(taken, steps, format!("loss {loss:.3}{score}"));
+                if let (Some(accuracy), Some(tally)) = (accuracy, &tally) {
+                    if self.record_validation(taken, accuracy, tally) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.result.facts.insert("clipped_share".into(), clipped as f64 / steps as f64);
+        Ok(())
+    }
+
+    /// Records the means since the last point; returns that of the loss.
+    fn record(&mut self, step: u64, window: &mut Window, report: &StepReport) -> f64 {
+        let n = window.n.max(1) as f64;
+        for (metric, value) in [
+            ("train_loss", window.loss / n),
+            ("gradient_norm_before", window.before / n),
+            ("gradient_norm_after", window.after / n),
+            ("learning_rate", report.rate),
+        ] {
+            self.curve(step, metric, value);
+        }
+        self.result.facts.insert("steps_run".into(), step as f64);
+        let loss = window.loss / n;
+        *window = Window::default();
+        loss
+    }
+
+    /// Whether the specification says to stop here.
+    fn record_validation(&mut self, step: u64, accuracy: &AccuracySpec, tally: &Tally) -> bool {
+        self.curve(step, "validation_accuracy", tally.accuracy());
+        let loss = format!("validation_{}", loss_name(self.instance.signature().output));
+        self.curve(step, &loss, tally.loss());
+        if tally.accuracy() >= accuracy.solved {
+            self.result.facts.entry("steps_to_solve".into()).or_insert(step as f64);
+        }
+        self.spec.train.stop_at.is_some_and(|stop| tally.accuracy() >= stop)
+    }
+
+    fn validate(&self, accuracy: &AccuracySpec) -> Result<Tally> {
+        let samples = accuracy.validation_samples;
+        let length = self.instance.nominal_length();
+        let batches = self.data.evaluation(Split::Validation, length, samples, Some(samples));
+        evaluate(self.trainer.evaluated(), self.instance.signature().output, batches)
+    }
+
+    fn score_test(&mut self, accuracy: &AccuracySpec) -> Result<()> {
+        let output = self.instance.signature().output;
+        for length in self.data.evaluation_lengths() {
+            let batches = self.data.evaluation(Split::Test, length, accuracy.test_samples, None);
+            let tally = evaluate(self.trainer.evaluated(), output, batches)?;
+            self.result.scores.extend(tally.rows("test", length, output));
+        }
+        Ok(())
+    }
+
+    fn curve(&mut self, step: u64, metric: &str, value: f64) {
+        self.result.curves.push(CurveRow { step, metric: metric.to_owned(), value });
+    }
+}
+
+/// Means since the last point of a curve.
+#[derive(Default)]
+struct Window {
+    n: u64,
+    loss: f64,
+    before: f64,
+    after: f64,
+}
+
+impl Window {
+    fn add(&mut self, report: &StepReport) {
+        self.n += 1;
+        self.loss += report.loss;
+        self.before += report.norm_before;
+        self.after += report.norm_after;
+    }
+}

@@ -1,0 +1,283 @@
+//! The apparatus around the cores, the same for all: encoder → layers → readout.
+//!
+//! Encoder: an embedding of symbols or a linear map of features, plus sinusoidal positions where an architecture's
+//! settings ask for them. Layers: bare cores (`plain`), or pre-norm residual blocks with an MLP (`residual`).
+//! Readout: a linear map at chosen steps only.
+
+use crate::spec::{Block, ModelSpec, Norm};
+use candle_core::Tensor;
+use seqbench_core::config::Value;
+use seqbench_core::{
+    ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, Params, Registry, Result, SequenceCore,
+    Signature, State,
+};
+use seqbench_kernels::gather_steps;
+use seqbench_layers::{Embedding, LayerNorm, Linear, Mlp, RmsNorm, sinusoidal};
+
+/// What a model carries between two chunks of a sequence.
+#[derive(Clone, Debug)]
+pub struct ModelState {
+    /// Steps each row has consumed, `[batch]`: the counter positions are made from.
+    pub positions: Vec<u32>,
+    /// The state of every layer's core.
+    pub layers: Vec<State>,
+}
+
+impl ModelState {
+    /// The same values cut from their graph.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        ModelState {
+            positions: self.positions.clone(),
+            layers: self.layers.iter().map(State::detach).collect(),
+        }
+    }
+
+    /// Bytes of all live state tensors, over the whole batch. The counter of positions is bookkeeping of the
+    /// apparatus and is not counted.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(State::bytes).sum()
+    }
+}
+
+/// A model: a function of a specification, a signature and where its parameters come from.
+pub struct Model {
+    pub(crate) encoder: Encoder,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: Option<AnyNorm>,
+    pub(crate) readout: Linear,
+    pub(crate) positions: bool,
+    width: usize,
+}
+
+pub(crate) enum Encoder {
+    Tokens(Embedding),
+    Features(Linear),
+}
+
+/// One layer: a core, bare or inside a residual block.
+pub(crate) struct Layer {
+    pub(crate) core: Box<dyn SequenceCore>,
+    pub(crate) residual: Option<Residual>,
+}
+
+pub(crate) struct Residual {
+    pub(crate) norm: AnyNorm,
+    pub(crate) mlp: Option<(AnyNorm, Mlp)>,
+}
+
+pub(crate) enum AnyNorm {
+    Layer(LayerNorm),
+    Rms(RmsNorm),
+}
+
+impl AnyNorm {
+    fn new(kind: Norm, params: &Params, dim: usize) -> Result<Self> {
+        Ok(match kind {
+            Norm::Layer => AnyNorm::Layer(LayerNorm::new(params, dim)?),
+            Norm::Rms => AnyNorm::Rms(RmsNorm::new(params, dim)?),
+        })
+    }
+
+    pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        match self {
+            AnyNorm::Layer(norm) => norm.forward(xs),
+            AnyNorm::Rms(norm) => norm.forward(xs),
+        }
+    }
+}
+
+/// The cores of a specification, configured but not built.
+///
+/// # Errors
+/// An unknown architecture or setting.
+pub fn configured_cores(spec: &ModelSpec, registry: &Registry) -> Result<Vec<Box<dyn ConfiguredCore>>> {
+    let configure = |layer: &crate::spec::KindSpec| {
+        registry.architecture(&layer.kind, &None)?.configure(&Value::from_json(&layer.config))
+    };
+    spec.layers.iter().map(configure).collect()
+}
+
+impl Model {
+    /// Builds the model. `horizon` is the number of steps of the longest sequence expected.
+    ///
+    /// # Errors
+    /// Settings that do not fit, or a parameter store that belongs to another model.
+    pub fn build(
+        spec: &ModelSpec,
+        signature: Signature,
+        horizon: usize,
+        registry: &Registry,
+        params: &Params,
+    ) -> Result<Model> {
+        let width = spec.width;
+        let cores = configured_cores(spec, registry)?;
+        let encoder = match signature.input {
+            InputKind::Tokens(vocabulary) => Encoder::Tokens(Embedding::new(
+                &params.under("encoder"),
+                vocabulary,
+                width,
+                spec.embedding_deviation,
+            )?),
+            InputKind::Features(features) => {
+                Encoder::Features(Linear::new(&params.under("encoder"), features, width)?)
+            }
+        };
+        let positions = cores.iter().any(|core| core.wants_positions());
+        let layers = cores
+            .iter()
+            .enumerate()
+            .map(|(index, core)| {
+                Layer::build(spec, core.as_ref(), horizon, &params.under(format!("layers.{index}")))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let norm = match spec.block {
+            Block::Plain => None,
+            Block::Residual => Some(AnyNorm::new(spec.norm, &params.under("norm"), width)?),
+        };
+        let readout = Linear::new(&params.under("readout"), width, signature.output.width())?;
+        Ok(Model { encoder, layers, norm, readout, positions, width })
+    }
+
+    /// Layers.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Width of every layer.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The state before the first step.
+    ///
+    /// # Errors
+    /// It could not be allocated.
+    pub fn initial_state(&self, batch: usize) -> Result<ModelState> {
+        let layers =
+            self.layers.iter().map(|layer| layer.core.initial_state(batch)).collect::<Result<_>>()?;
+        Ok(ModelState { positions: vec![0; batch], layers })
+    }
+
+    /// Encodes inputs to `[batch, time, width]`; `positions` are the steps each row has consumed before.
+    ///
+    /// # Errors
+    /// Inputs of the wrong kind, or a symbol outside the vocabulary.
+    pub fn encode(&self, inputs: &Inputs, positions: &[u32]) -> Result<Tensor> {
+        let shape = (inputs.batch, inputs.time);
+        let xs = match (&self.encoder, &inputs.data) {
+            (Encoder::Tokens(embedding), InputData::Tokens(tokens)) => embedding.forward(tokens, shape)?,
+            (Encoder::Features(linear), InputData::Features { dim, values }) => {
+                let weight = linear.weight();
+                let features =
+                    Tensor::from_slice(values, (inputs.batch, inputs.time, *dim), weight.device())?;
+                linear.forward(&features.to_dtype(weight.dtype())?)?
+            }
+            (Encoder::Tokens(_), _) => {
+                return Err(Error::invalid("this model reads symbols, the inputs are features"));
+            }
+            (Encoder::Features(_), _) => {
+                return Err(Error::invalid("this model reads features, the inputs are symbols"));
+            }
+        };
+        if !self.positions {
+            return Ok(xs);
+        }
+        Ok(xs.add(&sinusoidal(positions, inputs.time, self.width, xs.dtype(), xs.device())?)?)
+    }
+
+    /// Runs inputs through encoder and layers: the outputs before the readout, `[batch, time, width]`, and the state
+    /// at each row's own end.
+    ///
+    /// # Errors
+    /// As [`Model::encode`] and the cores' `forward`.
+    pub fn forward(
+        &self,
+        inputs: &Inputs,
+        state: Option<&ModelState>,
+        lengths: Option<&[usize]>,
+    ) -> Result<(Tensor, ModelState)> {
+        let fresh;
+        let state = match state {
+            Some(state) => state,
+            None => {
+                fresh = self.initial_state(inputs.batch)?;
+                &fresh
+            }
+        };
+        let xs = self.encode(inputs, &state.positions)?;
+        self.run(xs, state, lengths, &[])
+    }
+
+    /// Runs encoded inputs `[batch, time, width]` through the layers. Where `taps` names a tensor for a layer, it is
+    /// added to that layer's input: a zero leaf there makes its gradient readable.
+    ///
+    /// # Errors
+    /// As the cores' `forward`.
+    pub fn run(
+        &self,
+        mut xs: Tensor,
+        state: &ModelState,
+        lengths: Option<&[usize]>,
+        taps: &[Tensor],
+    ) -> Result<(Tensor, ModelState)> {
+        let time = xs.dim(1)?;
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (index, (layer, carried)) in self.layers.iter().zip(&state.layers).enumerate() {
+            if let Some(tap) = taps.get(index) {
+                xs = xs.add(tap)?;
+            }
+            let (ys, carried) = layer.forward(&xs, carried, lengths)?;
+            layers.push(carried);
+            xs = ys;
+        }
+        if let Some(norm) = &self.norm {
+            xs = norm.forward(&xs)?;
+        }
+        let advance =
+            |(row, position): (usize, &u32)| position + lengths.map_or(time, |lengths| lengths[row]) as u32;
+        let positions = state.positions.iter().enumerate().map(advance).collect();
+        Ok((xs, ModelState { positions, layers }))
+    }
+
+    /// Reads answers out at chosen (row, step) only: `[batch, time, width]` to `[n, outputs]`.
+    ///
+    /// # Errors
+    /// A step outside the outputs.
+    pub fn read_out(&self, ys: &Tensor, at: &[(usize, usize)]) -> Result<Tensor> {
+        self.readout.forward(&gather_steps(ys, at)?)
+    }
+}
+
+impl Layer {
+    fn build(spec: &ModelSpec, core: &dyn ConfiguredCore, horizon: usize, params: &Params) -> Result<Self> {
+        let dim = spec.width;
+        let built = core.build(Dims { dim, horizon }, &params.under("core"))?;
+        let residual = match spec.block {
+            Block::Plain => None,
+            Block::Residual => {
+                let hidden = (spec.mlp * dim as f64).round() as usize;
+                let mlp = if hidden == 0 {
+                    None
+                } else {
+                    let norm = AnyNorm::new(spec.norm, &params.under("mlp_norm"), dim)?;
+                    Some((norm, Mlp::new(&params.under("mlp"), dim, hidden)?))
+                };
+                Some(Residual { norm: AnyNorm::new(spec.norm, &params.under("norm"), dim)?, mlp })
+            }
+        };
+        Ok(Layer { core: built, residual })
+    }
+
+    fn forward(&self, xs: &Tensor, state: &State, lengths: Option<&[usize]>) -> Result<(Tensor, State)> {
+        let Some(residual) = &self.residual else {
+            return self.core.forward(xs, Some(state), lengths);
+        };
+        let (ys, state) = self.core.forward(&residual.norm.forward(xs)?, Some(state), lengths)?;
+        let mut xs = xs.add(&ys)?;
+        if let Some((norm, mlp)) = &residual.mlp {
+            xs = xs.add(&mlp.forward(&norm.forward(&xs)?)?)?;
+        }
+        Ok((xs, state))
+    }
+}

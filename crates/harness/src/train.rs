@@ -1,0 +1,176 @@
+//! One optimizer step after another: forward, loss over the steps the task puts in it, backward, clipping, update.
+
+use crate::inputs::windows;
+use crate::model::Model;
+use crate::schedule::learning_rate;
+use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
+use candle_core::{DType, Device, Tensor, Var};
+use seqbench_core::{Batch, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
+use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings};
+use seqbench_kernels::{cross_entropy, mean_squared_error};
+
+/// A model in training: its parameters, the two views of them, and the optimizer.
+pub struct Trainer {
+    store: ParameterStore,
+    variables: Vec<Var>,
+    model: Model,
+    evaluated: Model,
+    optimizer: Box<dyn Optimizer>,
+    spec: TrainSpec,
+    peak: f64,
+    output: OutputKind,
+}
+
+/// What a step says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// Mean loss over the steps in the loss, before the update: nats or squared error.
+    pub loss: f64,
+    /// Global gradient norm before clipping.
+    pub norm_before: f64,
+    /// Global gradient norm as applied.
+    pub norm_after: f64,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+impl StepReport {
+    /// Whether loss and gradient are finite. Where they are not, no parameter was changed.
+    pub fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.norm_before.is_finite()
+    }
+}
+
+impl Trainer {
+    /// A fresh model and its optimizer. `peak` is the peak learning rate, `horizon` the steps of the longest sequence.
+    ///
+    /// # Errors
+    /// Settings that do not fit together.
+    pub fn new(
+        model: &ModelSpec,
+        train: &TrainSpec,
+        peak: f64,
+        signature: Signature,
+        horizon: usize,
+        seed: u64,
+        registry: &Registry,
+    ) -> Result<Self> {
+        let fresh = Params::fresh(seed, DType::F32, &Device::Cpu);
+        Model::build(model, signature, horizon, registry, &fresh)?;
+        let store = fresh.store();
+        let variables: Vec<Var> = store.iter().map(|parameter| parameter.var.clone()).collect();
+        let decays: Vec<bool> = store.iter().map(|parameter| !parameter.flags.no_decay).collect();
+        let optimizer: Box<dyn Optimizer> = match train.optimizer {
+            OptimizerSpec::Adamw { beta1, beta2, epsilon, weight_decay } => Box::new(Adamw::new(
+                AdamwSettings { beta1, beta2, epsilon, weight_decay },
+                &variables,
+                &decays,
+            )?),
+            OptimizerSpec::Sgd { momentum, weight_decay } => {
+                Box::new(Sgd::new(SgdSettings { momentum, weight_decay }, &variables, &decays)?)
+            }
+        };
+        Ok(Trainer {
+            model: Model::build(model, signature, horizon, registry, &Params::tracked(&store))?,
+            evaluated: Model::build(model, signature, horizon, registry, &Params::detached(&store))?,
+            store,
+            variables,
+            optimizer,
+            spec: train.clone(),
+            peak,
+            output: signature.output,
+        })
+    }
+
+    /// The parameters, shared with the model: a later step changes them.
+    pub fn parameters(&self) -> &ParameterStore {
+        &self.store
+    }
+
+    /// The model on detached parameters: it builds no graph, and sees every update.
+    pub fn evaluated(&self) -> &Model {
+        &self.evaluated
+    }
+
+    /// One optimizer step.
+    ///
+    /// # Errors
+    /// A tensor operation failed. A loss or gradient that is not finite is no error: see [`StepReport::is_finite`].
+    pub fn step(&mut self, batch: &Batch, step: u64) -> Result<StepReport> {
+        let (loss, gradients) = self.gradients(batch)?;
+        let rate = learning_rate(&self.spec, self.peak, step);
+        if !loss.is_finite() {
+            return Ok(StepReport { loss, norm_before: f64::NAN, norm_after: f64::NAN, rate });
+        }
+        let clip = match self.spec.clip {
+            ClipSpec::None => Clip::None,
+            ClipSpec::Norm(limit) => Clip::Norm(limit),
+            ClipSpec::Value(limit) => Clip::Value(limit),
+        };
+        let borrowed: Vec<Option<&Tensor>> = gradients.iter().map(Option::as_ref).collect();
+        let norms = self.optimizer.step(&self.variables, &borrowed, rate, 1.0, clip)?;
+        Ok(StepReport { loss, norm_before: norms.before, norm_after: norms.after, rate })
+    }
+
+    /// Loss and gradients of a batch, in the order of the parameters. With `tbptt`, chunk by chunk: each chunk starts from
+    /// the state the one before it ended in, cut from its graph, and gradients add up.
+    fn gradients(&self, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
+        let time = batch.inputs.time;
+        let chunk = self.spec.tbptt.unwrap_or(time).max(1);
+        let steps = batch.loss_steps();
+        let mut sums: Vec<Option<Tensor>> = vec![None; self.variables.len()];
+        let mut total = 0.0;
+        let mut state = None;
+        for start in (0..time).step_by(chunk) {
+            let width = chunk.min(time - start);
+            let inputs = if width == time {
+                batch.inputs.clone()
+            } else {
+                windows(&batch.inputs, &vec![start; batch.inputs.batch], width)
+            };
+            let (ys, end) = self.model.forward(&inputs, state.as_ref(), None)?;
+            let within = |step: usize| (start..start + width).contains(&step);
+            let here: Vec<(usize, usize)> = steps.iter().copied().filter(|(_, step)| within(*step)).collect();
+            if !here.is_empty() {
+                let local: Vec<_> = here.iter().map(|(row, step)| (*row, step - start)).collect();
+                let outputs = self.model.read_out(&ys, &local)?;
+                let mut loss = mean_loss(&outputs, &batch.targets, &here, time, self.output)?;
+                if here.len() < steps.len() {
+                    loss = loss.affine(here.len() as f64 / steps.len() as f64, 0.0)?;
+                }
+                total += loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                let found = loss.backward()?;
+                for (sum, variable) in sums.iter_mut().zip(&self.variables) {
+                    let Some(gradient) = found.get(variable.as_tensor()) else { continue };
+                    *sum = Some(match sum.take() {
+                        Some(sum) => sum.add(gradient)?,
+                        None => gradient.clone(),
+                    });
+                }
+            }
+            state = Some(end.detach());
+        }
+        Ok((total, sums))
+    }
+}
+
+/// Mean loss over chosen steps of a batch: cross-entropy in nats, or squared error.
+fn mean_loss(
+    outputs: &Tensor,
+    targets: &Targets,
+    at: &[(usize, usize)],
+    time: usize,
+    output: OutputKind,
+) -> Result<Tensor> {
+    let index = |(row, step): &(usize, usize)| row * time + step;
+    Ok(match (targets, output) {
+        (Targets::Classes(classes), _) => {
+            let chosen: Vec<u32> = at.iter().map(|at| classes[index(at)]).collect();
+            cross_entropy(outputs, &chosen)?
+        }
+        (Targets::Values { dim, values }, _) => {
+            let chosen = at.iter().flat_map(|at| &values[index(at) * dim..(index(at) + 1) * dim]);
+            mean_squared_error(outputs, &chosen.copied().collect::<Vec<f32>>())?
+        }
+    })
+}
