@@ -69,11 +69,8 @@ impl<'a> Run<'a> {
             value: reference.value,
         });
         let mut result = Findings { references: references.collect(), ..Findings::default() };
-        let (_, state) = {
-            let data = Data::new(instance, seed);
-            let batch = data.probe_batch(1);
-            trainer.evaluated().forward(&batch.inputs, None, None)?
-        };
+        let data = Data::new(instance, seed);
+        let (_, state) = trainer.evaluated().forward(&data.probe_batch(1).inputs, None, None)?;
         for (name, value) in [
             ("parameters", trainer.parameters().count() as f64),
             ("state_bytes", state.bytes() as f64),
@@ -84,7 +81,7 @@ impl<'a> Run<'a> {
         ] {
             result.facts.insert(name.into(), value);
         }
-        Ok(Run { spec, trial, registry, instance, data: Data::new(instance, seed), trainer, result })
+        Ok(Run { spec, trial, registry, instance, data, trainer, result })
     }
 
     fn finish(mut self, progress: &mut dyn FnMut(u64, u64, String)) -> Result<Findings> {
@@ -134,21 +131,23 @@ impl<'a> Run<'a> {
         let steps = self.spec.train.steps;
         let points = accuracy.map_or(1, |accuracy| accuracy.curve_points).clamp(1, steps);
         let mut next_point = 1;
-        let mut clipped = 0u64;
+        let (mut clipped, mut applied) = (0u64, 0u64);
         let mut window = Window::default();
         for step in 0..steps {
             let batch = self.data.training_batch(step, self.spec.train.batch);
             let report = self.trainer.step(&batch, step)?;
+            let taken = step + 1;
+            self.result.facts.insert("steps_run".into(), taken as f64);
             if !report.is_finite() {
                 let what = if report.loss.is_finite() { "gradient" } else { "loss" };
                 self.result.status = Status::Diverged;
-                self.result.reason = Some(format!("the {what} stopped being finite at step {step}"));
-                self.curve(step, "train_loss", report.loss);
+                self.result.reason = Some(format!("the {what} stopped being finite at step {taken}"));
+                self.curve(taken, "train_loss", report.loss);
                 break;
             }
+            applied += 1;
             clipped += u64::from(report.norm_after < report.norm_before);
             window.add(&report);
-            let taken = step + 1;
             // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
             if taken >= (next_point * steps).div_ceil(points) {
                 next_point += 1;
@@ -157,14 +156,14 @@ impl<'a> Run<'a> {
                 let score =
                     tally.as_ref().map_or(String::new(), |t| format!(", accuracy {:.3}", t.accuracy()));
                 progress(taken, steps, format!("loss {loss:.3}{score}"));
-                if let (Some(accuracy), Some(tally)) = (accuracy, &tally) {
-                    if self.record_validation(taken, accuracy, tally) {
-                        break;
-                    }
+                if let (Some(accuracy), Some(tally)) = (accuracy, &tally)
+                    && self.record_validation(taken, accuracy, tally)
+                {
+                    break;
                 }
             }
         }
-        self.result.facts.insert("clipped_share".into(), clipped as f64 / steps as f64);
+        self.result.facts.insert("clipped_share".into(), clipped as f64 / applied.max(1) as f64);
         Ok(())
     }
 
@@ -179,7 +178,6 @@ impl<'a> Run<'a> {
         ] {
             self.curve(step, metric, value);
         }
-        self.result.facts.insert("steps_run".into(), step as f64);
         let loss = window.loss / n;
         *window = Window::default();
         loss

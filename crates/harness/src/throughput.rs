@@ -205,12 +205,13 @@ fn forward_pass(model: &Model, batch: &Batch) -> Result<Vec<f32>> {
 }
 
 fn decode_pass(decoder: &mut ModelDecoder<'_>, tokens: &[Inputs]) -> Result<(Vec<f32>, u64)> {
-    let mut outputs = Vec::new();
+    let mut outputs = Vec::with_capacity(tokens.len());
     let start = Instant::now();
     for token in tokens {
-        outputs = decoder.step(token)?;
+        outputs.push(decoder.step(token)?);
     }
-    Ok((outputs, start.elapsed().as_nanos() as u64))
+    let ns = start.elapsed().as_nanos() as u64;
+    Ok((outputs.concat(), ns))
 }
 
 /// FNV-1a over the bits of the outputs.
