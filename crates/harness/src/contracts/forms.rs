@@ -251,6 +251,8 @@ fn lengths(subject: &Subject) -> Found {
     let (second, later) = core.forward(&more, Some(&state), Some(&SECONDS))?;
     let (third, _) = core.forward(&more, Some(&later), None)?;
     let weights = normal(third.dims(), 101, DType::F64)?;
+    let (_, unmoved) = core.forward(&more, Some(&state), Some(&[0; BATCH]))?;
+    states_agree("after no step of any row", &state, &unmoved, 0.0)?;
     let joined = (&third * &weights)?.sum_all()?.backward()?;
     let mut total = (xs.sum_all()? * 0.0)?;
     for row in 0..BATCH {

@@ -57,11 +57,13 @@ type Check<S> = (Contract, fn(&S) -> Found);
 
 /// Returns with a fault unless a condition holds.
 macro_rules! ensure {
-    ($condition:expr, $($message:tt)+) => {
-        if !$condition {
+    ($condition:expr, $($message:tt)+) => {{
+        // A comparison with what is not a number is false, and so a fault.
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::contracts::Fault::from(format!($($message)+)));
         }
-    };
+    }};
 }
 pub(crate) use ensure;
 

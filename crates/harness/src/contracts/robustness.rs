@@ -72,7 +72,7 @@ fn threads(subject: &Subject) -> Found {
         }
         Ok(all)
     };
-    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| work());
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(work);
     let one = on(1)?;
     for threads in [2, 3] {
         ensure!(
