@@ -87,7 +87,7 @@ pub(crate) struct Run {
     /// List every cell with its status, and start none.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Throw earlier results of this experiment away first.
+    /// Run every cell again, whatever stands.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Try cells again that failed.

@@ -57,10 +57,14 @@ fn experiments(registry: &Registry) -> Vec<Value> {
         json!({
             "name": name,
             "summary": plan.as_ref().map(|plan| plan.question.clone()),
-            "source": plan.as_ref().and_then(|plan| plan.minutes).map(|m| format!("about {m} minutes on two cores")),
+            "source": plan.as_ref().and_then(|plan| plan.minutes).map(minutes),
         })
     };
     EMBEDDED.iter().map(entry).collect()
+}
+
+fn minutes(minutes: f64) -> String {
+    if minutes == 1.0 { "about a minute on two cores".into() } else { format!("about {minutes} minutes on two cores") }
 }
 
 fn section(title: &str, entries: &[Value]) -> String {
