@@ -4,7 +4,7 @@
 use crate::spec::{Mode, ThroughputSpec, TrainSpec};
 
 /// Floating-point operations a second of one thread on small matrices: a round number for any current processor.
-const RATE: f64 = 4e9;
+const RATE: f64 = 2e10;
 /// Operations outside products, a step and unit of width.
 const APPARATUS: f64 = 200.0;
 
