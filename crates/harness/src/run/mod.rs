@@ -22,7 +22,7 @@ pub use launcher::{Launcher, ProcessLauncher, Worker};
 pub use observer::{Event, Observer, Silent};
 pub use protocol::{Findings, Job, Progress, TimedRound};
 pub use select::{ValidationScore, best};
-pub use worker::{Timed, Work, serve};
+pub use worker::{Timed, Work, end_with_parent, serve};
 
 use crate::clock::Clock;
 use crate::plan::{Cell, Experiment, GroupKind};

@@ -39,6 +39,17 @@ pub trait Timed {
     fn finish(self: Box<Self>) -> Result<Findings, String>;
 }
 
+/// Makes this process end with its parent, so that a killed run leaves no worker behind. Where the system has no such
+/// thing, a worker ends when it next finds its pipe closed.
+pub fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // Refused, it is as if the system had no such thing.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+}
+
 /// Answers requests until [`Request::Exit`] or the end of the input.
 ///
 /// # Errors
