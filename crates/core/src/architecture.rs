@@ -132,6 +132,21 @@ impl<C: SequenceCore + ?Sized> Decoder for StepDecoder<'_, C> {
     }
 
     fn load(&mut self, state: &State) -> Result<()> {
+        if !state.iter().map(|(name, _)| name).eq(self.state.iter().map(|(name, _)| name)) {
+            let names: Vec<_> = state.iter().map(|(name, _)| name).collect();
+            return Err(Error::invalid(format!(
+                "load: the state [{}] is of another architecture",
+                names.join(", ")
+            )));
+        }
+        for ((name, given), (_, own)) in state.iter().zip(self.state.iter()) {
+            // The middle may grow with the context, as a cache of keys does; batch and width may not.
+            let ends = |tensor: &Tensor| (tensor.dims().first().copied(), tensor.dims().last().copied());
+            if given.rank() != own.rank() || ends(given) != ends(own) {
+                let expected = format!("the batch and width of {:?}", own.dims());
+                return Err(Error::shape(format!("load: {name}"), given.dims(), expected));
+            }
+        }
         self.state = state.detach();
         Ok(())
     }
