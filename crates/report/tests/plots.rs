@@ -126,7 +126,7 @@ fn axes_say_what_they_show_and_in_which_unit() {
             &["training steps", "validation accuracy", "lag=10", "lag=100", "1500"],
         ),
         ("gradients-input.svg", &["at initialisation", "after training", "10⁻³⁰", "distance 0"]),
-        ("time-train.svg", &["length (steps)", "time per training step (ms)", "∝ length^1.00", "1024"]),
+        ("time-train.svg", &["length (steps)", "time per training step (ms)", "exponent 1.00", "1024"]),
         ("time-decode.svg", &["context length (steps)", "time per decoded token (µs)"]),
         ("tokens-per-second.svg", &["tokens per second", "100k"]),
         ("memory-train.svg", &["peak memory (MB)"]),
@@ -169,6 +169,36 @@ fn the_same_cells_in_any_order_give_the_same_bytes() {
     turned.reverse();
     assert_eq!(figures(&cells), figures(&cells));
     assert_eq!(figures(&cells), figures(&turned));
+}
+
+#[test]
+fn several_lengths_stand_beside_the_trained_one() {
+    let mut cells = Vec::new();
+    for model in MODELS {
+        for (seed, lag) in [(0, 10), (1, 10), (0, 30), (1, 30)] {
+            let mut files = final_run(model, lag, seed);
+            files.scores = [lag, lag + 1, 2 * lag, 4 * lag]
+                .map(|length| ScoreRow {
+                    split: "test".into(),
+                    length,
+                    lag: None,
+                    metric: "accuracy".into(),
+                    value: 1.0 / (length as f64 / lag as f64),
+                    n: 9,
+                })
+                .into();
+            files.cell.facts.insert("primary_length".into(), lag as f64);
+            cells.push(files);
+        }
+    }
+    let figures = drawn("lengths", &cells);
+    let svg = words(find(&figures, "accuracy-by-length-delayed-recall.svg"));
+    for expected in ["evaluated length (steps)", "trained length", "chance (0.125)", "lag=10", "lag=30"] {
+        assert!(svg.contains(expected), "{expected}: {svg}");
+    }
+    cells.retain(|files| files.cell.labels.coordinates[0].value == 10);
+    let one = drawn("lengths-one", &cells);
+    assert!(words(find(&one, "accuracy-by-length-delayed-recall.svg")).contains("trained length (10)"));
 }
 
 #[test]

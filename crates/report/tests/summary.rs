@@ -338,7 +338,7 @@ fn throughput_is_the_median_over_rounds_that_count() {
     }];
     files.cell.facts.insert("state_bytes".into(), 1024.0);
     let summary = summarise(&[files]);
-    let [decode, train] = &summary.throughput[..] else { panic!("{:?}", summary.throughput) };
+    let [train, decode] = &summary.throughput[..] else { panic!("{:?}", summary.throughput) };
     assert_eq!(
         (train.rounds, train.errors, &train.reasons[..]),
         (4, 1, &["checksum differs".to_string()][..])
@@ -365,9 +365,9 @@ fn a_mode_whose_rounds_are_all_wrong_has_no_time() {
 }
 
 #[test]
-fn growth_is_fitted_over_the_upper_half_whether_one_cell_holds_the_lengths_or_each_its_own() {
+fn growth_is_fitted_over_the_upper_half_of_many_lengths_whether_one_cell_holds_the_lengths_or_each_its_own() {
     // Constant below, then quadratic: 1024 → 2048 → 4096 quadruples.
-    let lengths = [(128, 100), (256, 100), (1024, 100), (2048, 400), (4096, 1600)];
+    let lengths = [(64, 100), (128, 100), (256, 100), (1024, 100), (2048, 400), (4096, 1600)];
     let together =
         vec![timed("transformer", &[], lengths.map(|(l, ns)| timing("forward", l, 1, 0, ns)).into())];
     let apart: Vec<_> = lengths
@@ -377,9 +377,65 @@ fn growth_is_fitted_over_the_upper_half_whether_one_cell_holds_the_lengths_or_ea
         let scaling = only(&summarise(&cells).scalings);
         assert_eq!((scaling.from_length, scaling.to_length, scaling.points), (1024, 4096, 3));
         close(scaling.exponent, 2.0);
+        assert_eq!(scaling.exponent_error, None, "three lengths say little of their scatter");
     }
-    let two = timed("rnn", &[], vec![timing("forward", 10, 1, 0, 70), timing("forward", 100, 1, 0, 700)]);
-    close(only(&summarise(&[two]).scalings).exponent, 1.0);
+}
+
+#[test]
+fn few_lengths_are_all_fitted_and_two_say_nothing() {
+    let fit = |times: &[(u64, u64)]| {
+        let rows = times.iter().map(|&(length, ns)| timing("forward", length, 1, 0, ns)).collect();
+        summarise(&[timed("rnn", &[], rows)]).scalings
+    };
+    assert_eq!(fit(&[(10, 70), (100, 700)]), []);
+    let three = only(&fit(&[(10, 70), (100, 700), (1000, 7000)]));
+    assert_eq!((three.points, three.from_length, three.exponent_error), (3, 10, None));
+    close(three.exponent, 1.0);
+    // In decades: x 0, 1, 2, 3 and y 1, 3, 3, 5. Slope 6/5; residuals −0.2, 0.6, −0.6, 0.2, so 0.8/2/5 squared.
+    let four = only(&fit(&[(1, 10), (10, 1000), (100, 1000), (1000, 100_000)]));
+    close(four.exponent, 1.2);
+    close(four.exponent_error.unwrap(), 0.08f64.sqrt());
+    let five = only(&fit(&[(1, 1), (2, 2), (4, 4), (8, 8), (16, 16)]));
+    assert_eq!((five.points, five.from_length), (5, 1));
+}
+
+#[test]
+fn models_stand_as_in_legends_and_modes_in_the_order_of_work() {
+    let cells: Vec<_> = ["zeta", "ssm", "transformer", "lstm b", "lstm a", "rnn", "eta"]
+        .map(|model| solved_at(model, 10, 0, 1.0))
+        .into();
+    let names: Vec<_> = summarise(&cells).accuracy.into_iter().map(|row| row.setting.model).collect();
+    assert_eq!(names, ["rnn", "lstm a", "lstm b", "transformer", "ssm", "eta", "zeta"]);
+    let rows = ["decode", "forward", "prefill", "train"].map(|mode| timing(mode, 8, 1, 0, 5)).into();
+    let modes: Vec<_> =
+        summarise(&[timed("rnn", &[], rows)]).throughput.into_iter().map(|row| row.mode).collect();
+    assert_eq!(modes, ["train", "forward", "decode", "prefill"]);
+}
+
+#[test]
+fn lengths_beyond_the_primary_one_make_the_extrapolation() {
+    let with = |seed: u64, beyond: &[(u64, f64)]| {
+        let mut files = solved_at("lstm", 8, seed, 1.0);
+        files.cell.facts.insert("primary_length".into(), 8.0);
+        files.scores.push(score("accuracy", 4, 0.9));
+        files.scores.extend(beyond.iter().map(|&(length, value)| score("accuracy", length, value)));
+        files.scores.push(ScoreRow { lag: Some(11), ..score("accuracy", 12, 0.0) });
+        files
+    };
+    let cells = [with(0, &[(10, 0.5), (12, 0.25)]), with(1, &[(10, 0.75), (12, 0.5)]), with(2, &[(10, 0.0)])];
+    let summary = summarise(&cells);
+    let group = only(&summary.accuracy);
+    assert_eq!((group.length, &group.beyond[..]), (Some(8), &[10, 12][..]));
+    // The third seed lacks a length and has no mean over them.
+    let values: Vec<_> = group.extrapolation.values.iter().map(|seed| (seed.seed, seed.value)).collect();
+    assert_eq!(values, [(0, 0.375), (1, 0.625)]);
+    let curve = only(&summary.length_curves);
+    let points: Vec<_> = curve.points.iter().map(|at| (at.length, at.value.n, at.value.mean)).collect();
+    assert_eq!(points[..2], [(4, 3, Some(0.9)), (8, 3, Some(1.0))]);
+    assert_eq!((points[3], curve.primary, curve.chance), ((12, 2, Some(0.375)), 8, Some(0.125)));
+
+    let plain = summarise(&[solved_at("lstm", 8, 0, 1.0)]);
+    assert_eq!((plain.length_curves.len(), only(&plain.accuracy).extrapolation.n), (0, 0));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod cells;
 
 use cells::*;
-use seqbench_record::{CellFiles, MemoryRow, Provenance, TimingRow};
+use seqbench_record::{CellFiles, MemoryRow, ProfileRow, Provenance, TimingRow};
 use seqbench_report::table::*;
 use serde_json::json;
 
@@ -103,11 +103,11 @@ fn accuracy_in_text_for_people() {
     // Three seeds 0.98, 0.99, 1.00: half width 4.3027·0.01/√3.
     assert_eq!(
         line("lstm", "100"),
-        ["lstm", "100", "3", "0.990 ± 0.025", "3/3 (44–100 %)", "0.495", "600", "12.3 k", "–"]
+        ["lstm", "100", "0.990 ± 0.025", "3/3 (44–100 %)", "0.495", "600", "12.3 k", "–"]
     );
     assert_eq!(
         line("rnn relu", "100"),
-        ["rnn relu", "100", "3", "0.130 ± 0.000", "0/4 (0–49 %)", "0.065", "–", "12.3 k", "1"],
+        ["rnn relu", "100", "0.130 ± 0.000", "0/4 (0–49 %)", "0.065", "–", "12.3 k", "1"],
         "`1 diverged` wraps between its words"
     );
     assert!(named(&quick(), "accuracy").render(Format::Md).contains("| – | 12.3 k | 1 diverged |"));
@@ -181,14 +181,14 @@ fn csv_holds_every_field_in_full_precision() {
     let get = |row: &csv::StringRecord, name: &str| {
         row.get(header.iter().position(|field| field == name).unwrap()).unwrap().to_string()
     };
-    assert_eq!(get(&rows[0], "mean").parse::<f64>().unwrap(), (0.98 + 0.99 + 1.0) / 3.0);
+    assert_eq!(get(&rows[3], "mean").parse::<f64>().unwrap(), (0.98 + 0.99 + 1.0) / 3.0);
     assert_eq!(
         ["task", "model", "architecture", "lag", "n", "solved", "solved_of", "steps", "chance", "group"]
-            .map(|name| get(&rows[5], name)),
+            .map(|name| get(&rows[2], name)),
         ["copying", "rnn relu", "rnn", "100", "3", "0", "4", "3000", "0.125", "rnn relu-lag100"]
     );
     assert_eq!(
-        [get(&rows[5], "diverged"), get(&rows[5], "failed"), get(&rows[0], "diverged")],
+        [get(&rows[2], "diverged"), get(&rows[2], "failed"), get(&rows[3], "diverged")],
         ["1", "0", ""]
     );
 }
@@ -221,7 +221,7 @@ fn reach_shows_what_is_censored() {
     assert!(text.contains("| lstm | ≥ 100 | ≥ 100 | ≥ 100 | 10: 3/3, 30: 3/3, 100: 3/3 | 3000 |"), "{text}");
     assert!(text.contains("| rnn relu | 10 | 10 | 10 | 10: 3/3, 30: 0/3, 100: 0/4 | 3000 |"), "{text}");
     assert!(text.contains("### Reach in lag on copying"), "{text}");
-    assert_eq!(field(&table, "reach_all_censored")[..2], [Value::Flag(true), Value::Flag(false)]);
+    assert_eq!(field(&table, "reach_all_censored")[..2], [Value::Flag(false), Value::Flag(true)]);
     let never = named(&[solved_at("rnn", 10, 0, 0.1)], "reach").render(Format::Md);
     assert!(
         never.contains("| rnn | < 10 | < 10 | < 10 |")
@@ -234,22 +234,23 @@ fn reach_shows_what_is_censored() {
 fn gradients_show_decay_verdict_and_the_furthest_trusted_distance() {
     let text = named(&quick(), "gradients").render(Format::Md);
     assert!(
-        text.contains("| lstm | 10 | 3 | -0.0500 ± 0.0000 | 0.891 | 6.02 | -0.400 @ 8 | vanishing |"),
+        text.contains("| lstm | 10 | -0.0500 ± 0.0000 | 6.02 | -0.400 @ 8 | 0.891 | vanishing |"),
         "{text}"
     );
     assert!(!text.contains("stage |"), "what all rows share has no column: {text}");
+    assert!(text.contains("All rows: stage init, layer 0, of input, n 3."), "{text}");
 }
 
 #[test]
 fn throughput_and_growth() {
     let text = named(&quick(), "throughput").render(Format::Md);
     assert!(
-        text.contains("| lstm | train | 64 | 3 | 640 µs | 640–640 µs | 3.20 M | 123 MB | 2.05 kB |"),
+        text.contains("| lstm | train | 64 | 640 µs | 640–640 µs | 3.20 M | 123 MB | 2.05 kB |"),
         "{text}"
     );
-    assert!(text.contains("All rows: batch 32.") && text.contains("All rows: threads 1."), "{text}");
+    assert!(text.contains("All rows: batch 32, threads 1, rounds 3."), "{text}");
     let growth = named(&quick(), "scaling");
-    assert!(growth.render(Format::Md).contains("| lstm | train | 1.00 | 256–1024 |"));
+    assert!(growth.render(Format::Md).contains("| lstm | train | 1.00 | 64–1024 | 3 |"));
 
     let wrong = vec![
         timing("train", 64, 1, 0, 1000),
@@ -260,6 +261,128 @@ fn throughput_and_growth() {
 }
 
 #[test]
+fn a_growth_of_four_lengths_has_its_standard_error() {
+    let times = [(64, 1000), (128, 2000), (256, 5000), (512, 8000)];
+    let rows = times.map(|(length, ns)| timing("train", length, 1, 0, ns)).into();
+    let growth = named(&[timed("lstm", &[], rows)], "scaling");
+    // In octaves: x −1.5 … 1.5, y = log2 of 1, 2, 5, 8.
+    let y = [1f64, 2.0, 5.0, 8.0].map(f64::log2);
+    let slope = (-1.5 * y[0] - 0.5 * y[1] + 0.5 * y[2] + 1.5 * y[3]) / 5.0;
+    let centre = y.iter().sum::<f64>() / 4.0;
+    let left: f64 = (0..4).map(|i| (y[i] - centre - slope * (i as f64 - 1.5)).powi(2)).sum();
+    let expected = format!("| lstm | train | {slope:.2} ({:.2}) | 64–512 | 4 |", (left / 2.0 / 5.0).sqrt());
+    let text = growth.render(Format::Md);
+    assert!(text.contains(&expected) && text.contains("standard error"), "{expected} {text}");
+    let two = vec![timing("train", 64, 1, 0, 1), timing("train", 128, 1, 0, 2)];
+    assert!(tables(&[timed("lstm", &[], two)]).iter().all(|table| table.name != "scaling"));
+}
+
+#[test]
+fn what_has_no_room_is_named_and_no_number_breaks() {
+    let mut cells = Vec::new();
+    for model in ["transformer positions=none", "lstm"] {
+        for seed in 0..3 {
+            let mut files = solved_at(model, 100, seed, 0.5);
+            for (stage, wrt, layer) in [("init", "input", 0), ("end", "state", 1)] {
+                files.profiles.extend([0, 1, 2, 50, 100].map(|d| ProfileRow {
+                    stage: stage.into(),
+                    wrt: wrt.into(),
+                    layer,
+                    ..profile(d, -(0.01 + 0.001 * seed as f64) * d as f64, true)
+                }));
+            }
+            cells.push(files);
+        }
+    }
+    let table = named(&cells, "gradients");
+    let text = table.render(Format::Text);
+    assert!(text.lines().all(|line| line.chars().count() <= usize::from(TEXT_WIDTH)), "{text}");
+    assert!(
+        text.replace('\n', " ").contains("For want of room without log10 at furthest, gain/step"),
+        "{text}"
+    );
+    assert_eq!(text.matches("-0.0110 ± 0.0025").count(), 4, "{text}");
+    assert_eq!(text.matches("vanishing │").count(), 4, "{text}");
+    let md = table.render(Format::Md);
+    assert!(md.contains("gain/step") && md.contains("furthest"), "{md}");
+}
+
+#[test]
+fn extrapolation_has_a_column_where_it_was_evaluated() {
+    let mut files = solved_at("lstm", 8, 0, 1.0);
+    files.cell.facts.insert("primary_length".into(), 8.0);
+    files.scores.extend([score("accuracy", 9, 0.5), score("accuracy", 12, 0.75)]);
+    let table = named(&[files], "accuracy");
+    assert_eq!(field(&table, "extrapolation"), [Value::Number(0.625)]);
+    assert_eq!(field(&table, "extrapolation_lengths"), [Value::Integer(2)]);
+    let text = table.render(Format::Md);
+    assert!(text.contains("| lstm | 8 | 1.000 | 0.625 | 1/1"), "{text}");
+    assert!(text.contains("beyond the one trained for, 2 lengths from 9 to 12."), "{text}");
+    assert!(!named(&quick(), "accuracy").render(Format::Md).to_lowercase().contains("extrapolation"));
+}
+
+fn digested(cells: &[CellFiles], name: &str) -> Table {
+    digest(cells).into_iter().find(|table| table.name == name).unwrap()
+}
+
+#[test]
+fn the_digest_turns_sweeps_and_lengths_into_columns() {
+    let names: Vec<_> = digest(&quick()).into_iter().map(|table| table.name).collect();
+    assert_eq!(names, ["accuracy", "gradients", "throughput"]);
+    let accuracy = digested(&quick(), "accuracy");
+    let md = accuracy.render(Format::Md);
+    assert!(md.contains("| model | lag 10 | lag 30 | lag 100 | reach (all seeds) |"), "{md}");
+    assert!(
+        md.contains("| lstm | 0.990 ± 0.025 (3/3) | 0.990 ± 0.025 (3/3) | 0.990 ± 0.025 (3/3) | ≥ 100 |"),
+        "{md}"
+    );
+    // A diverged run is one of the four that did not solve it, and none of the three in the mean.
+    assert!(md.contains("0.130 ± 0.000 of 3 (0/4) | 10 |") && md.contains("1 runs diverged"), "{md}");
+    assert!(md.contains("Chance: 0.125.") && md.contains("accuracy ≥ 0.95 in 3000 steps"), "{md}");
+    assert_eq!(field(&accuracy, "solved_of_100")[0], Value::Integer(4));
+
+    let md = digested(&quick(), "gradients").render(Format::Md);
+    assert!(md.contains("| lstm | -0.0500 ± 0.0000 | vanishing (6.02) |"), "{md}");
+    assert!(md.contains("at lag 100, layer 0") && md.contains("All rows: stage init, n 3."), "{md}");
+    let md = digested(&quick(), "throughput").render(Format::Md);
+    assert!(md.contains("| lstm | train | 640 µs | 2.56 ms | 10.2 ms | 1.00 | 2.05 kB |"), "{md}");
+    assert!(md.contains("Median of 3 rounds") && md.contains("fitted to 3 lengths"), "{md}");
+}
+
+#[test]
+fn the_digest_fits_a_terminal_and_ignores_the_order_of_cells() {
+    let mut cells = quick();
+    let straight = digest(&cells);
+    cells.reverse();
+    assert_eq!(digest(&cells), straight);
+    for table in &straight {
+        for (row, column) in table.rows.iter().flat_map(|row| row.iter().zip(&table.columns)) {
+            assert_eq!(row.values.len(), column.fields.len(), "{} {}", table.name, column.name);
+        }
+        let text = table.render(Format::Text);
+        assert!(text.lines().all(|line| line.chars().count() <= usize::from(TEXT_WIDTH)), "{text}");
+    }
+    assert_eq!(digest(&[]), []);
+}
+
+#[test]
+fn the_digest_takes_the_long_table_where_columns_do_not_do() {
+    let many: Vec<_> = (1..=7).map(|lag| solved_at("lstm", lag, 0, 1.0)).collect();
+    assert_eq!(digested(&many, "accuracy").rows.len(), 7);
+    assert_eq!(digest(&many)[1].name, "reach");
+    let mut plain = solved_at("lstm", 1, 0, 1.0);
+    plain.cell.labels.coordinates.clear();
+    assert_eq!(digest(&[plain.clone()]), vec![named(&[plain.clone()], "accuracy")]);
+    // Two settings under one label have no one place in a pivot.
+    let mut other = solved_at("lstm", 1, 0, 0.2);
+    other.cell.group = "other".into();
+    other.cell.id = "other".into();
+    let table = digested(&[solved_at("lstm", 1, 0, 1.0), other], "accuracy");
+    assert_eq!(table.rows.len(), 2);
+    assert!(table.notes.iter().any(|note| note.starts_with("Beware: 2 settings")), "{:?}", table.notes);
+}
+
+#[test]
 fn several_tasks_metrics_and_experiments_have_columns_of_their_own() {
     let mut other = solved_at("lstm", 10, 0, 1.0);
     other.cell.labels.task = "adding".into();
@@ -267,8 +390,8 @@ fn several_tasks_metrics_and_experiments_have_columns_of_their_own() {
     other.scores = vec![score("mse", 10, 0.001234)];
     let text = named(&[solved_at("lstm", 10, 0, 1.0), other], "accuracy").render(Format::Md);
     assert!(text.contains("### Score\n"), "{text}");
-    assert!(text.contains("| experiment | task | model | lag | metric | n | value | solved |"), "{text}");
-    assert!(text.contains("| slow | adding | lstm | 10 | mse | 1 | 0.00123 | – |"), "{text}");
+    assert!(text.contains("| experiment | task | model | lag | metric | value | solved |"), "{text}");
+    assert!(text.contains("| slow | adding | lstm | 10 | mse | 0.00123 | – |"), "{text}");
 }
 
 /// A table with everything that an output form has to escape.
@@ -280,6 +403,7 @@ fn awkward() -> Table {
         unit: (name == "b_c").then(|| "ns".into()),
         align,
         shown,
+        secondary: false,
         fields: vec![name.into()],
     };
     Table {

@@ -41,6 +41,8 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     pub(crate) series: Vec<Series>,
     pub(crate) levels: Vec<Level>,
+    /// A position to compare with, such as the length trained for, with its name: a dotted upright line.
+    pub(crate) mark: Option<(String, f64)>,
 }
 
 /// Which values get a tick.

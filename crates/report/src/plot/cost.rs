@@ -41,11 +41,11 @@ fn time(mode: &str, rows: &[&ThroughputRow], summary: &Summary) -> Chart {
                     && scaling.setting.model == series.label
                     && scaling.setting.architecture == series.architecture
             });
-            series.note = fitted.map(|scaling| format!("∝ length^{}", fixed(scaling.exponent, 2)));
+            series.note = fitted.map(|scaling| format!("exponent {}", fixed(scaling.exponent, 2)));
         }
     }
     let noted = panels.iter().flat_map(|panel| &panel.series).any(|series| series.note.is_some());
-    let fit = if noted { "; exponents of the longer half" } else { "" };
+    let fit = if noted { "; exponents fitted" } else { "" };
     Chart {
         title: format!("{pass} against {}length", if mode == "decode" { "context " } else { "" }),
         subtitle: format!("{}{fit}", context_of(rows)),

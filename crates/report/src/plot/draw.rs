@@ -44,6 +44,7 @@ pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
         field.draw_frame(&mut canvas, &across, &upright, layout.lowest[place], layout.leftmost[place]);
         let heading = Font { size: TICK, bold: true, color: BLACK };
         canvas.text(&panel.title, (frame.left + 2.0, frame.top - TICK * 0.75), Anchor::Left, heading);
+        field.draw_mark(&mut canvas, panel);
         field.draw_levels(&mut canvas, panel, &names);
         field.draw_models(&mut canvas, panel, chart.seeds, palette);
     }
@@ -147,6 +148,7 @@ mod tests {
                 title: String::new(),
                 series: series.to_vec(),
                 levels: vec![Level { label: "chance".into(), points: vec![(10.0, 0.1), (100.0, 0.1)] }],
+                mark: None,
             }],
         }
     }
@@ -169,6 +171,20 @@ mod tests {
         chart.panels[0].levels[0].points[1].1 = 0.2;
         let svg = draw(&chart, &palette()).unwrap();
         assert!(svg.contains("chance\n") && !svg.contains("chance ("));
+    }
+
+    #[test]
+    fn a_mark_is_named_with_its_position_where_it_has_one() {
+        let mut chart = chart(Seeds::Lines);
+        let plain = draw(&chart, &palette()).unwrap();
+        chart.panels[0].mark = Some(("trained length".into(), 30.0));
+        let marked = draw(&chart, &palette()).unwrap();
+        assert!(!plain.contains("trained") && marked.contains("trained length (30)"));
+        assert!(marked.matches("<polyline").count() > plain.matches("<polyline").count());
+        let mut second = chart.panels[0].clone();
+        second.mark = Some(("trained length".into(), 100.0));
+        chart.panels.push(second);
+        assert!(draw(&chart, &palette()).unwrap().contains("trained length\n"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::axis::Tick;
 use super::canvas::{Anchor, BLACK, Canvas, Dash, Font, Frame, Place, Stroke, WHITE};
 use super::chart::{Axis, Panel, Point, Seeds, Series};
 use super::layout::{Span, TICK};
-use super::legend::level_stroke;
+use super::legend::{MARK, level_stroke};
 use super::palette::{Look, Palette};
 
 pub(crate) const GRID: Stroke =
@@ -73,6 +73,11 @@ impl Field {
         canvas.path(&[(left, top), (left, bottom), (right, bottom)], BORDER);
     }
 
+    pub(crate) fn draw_mark(&self, canvas: &mut Canvas, panel: &Panel) {
+        let Some(x) = panel.mark.as_ref().map(|(_, x)| self.place(*x, 0.0).0) else { return };
+        canvas.path_within(self.frame, &[(x, self.frame.top), (x, self.frame.bottom)], MARK);
+    }
+
     pub(crate) fn draw_levels(&self, canvas: &mut Canvas, panel: &Panel, names: &[&str]) {
         for level in &panel.levels {
             let stroke = level_stroke(names.iter().position(|&name| name == level.label).unwrap_or(0));
@@ -102,7 +107,8 @@ impl Field {
             .map(|(place, &series)| (series, palette.look(&series.architecture, &series.label), shift(place)))
             .collect();
         // In layers over all models, so that no model's line hides another's seeds.
-        let aside = column * ASIDE;
+        let any_seed = panel.series.iter().any(|series| !series.seeds.is_empty());
+        let aside = if any_seed { column * ASIDE } else { 0.0 };
         for &(series, look, _) in shifted.iter().filter(|_| seeds == Seeds::Lines) {
             self.draw_seed_lines(canvas, series, look);
         }

@@ -21,6 +21,9 @@ pub(crate) fn level_stroke(place: usize) -> Stroke {
     Stroke { color: GREY, opacity: 1.0, width: 1.8, dash }
 }
 
+/// Stroke of a marked position.
+pub(crate) const MARK: Stroke = Stroke { color: GREY, opacity: 1.0, width: 1.8, dash: Dash::Dotted };
+
 /// Names of the levels of a chart, in the order in which they get their strokes.
 pub(crate) fn level_names(chart: &Chart) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
@@ -78,7 +81,12 @@ impl Legend {
             lines: wrap(&level_label(chart, name), SIZE, WIDEST),
             notes: Vec::new(),
         });
-        Self { entries: models.chain(levels).collect() }
+        let mark = mark_label(chart).map(|label| Entry {
+            swatch: Swatch::Level(MARK),
+            lines: wrap(&label, SIZE, WIDEST),
+            notes: Vec::new(),
+        });
+        Self { entries: models.chain(levels).chain(mark).collect() }
     }
 
     /// Width of the column it takes beside a panel.
@@ -140,6 +148,16 @@ fn draw_entry(canvas: &mut Canvas, entry: &Entry, (left, top): Place) {
         let font = Font { size: NOTE, bold: false, color: GREY };
         canvas.text(note, (left + SWATCH + SPACE, y - 2.0), Anchor::Left, font);
         y += NOTE * 1.3;
+    }
+}
+
+/// The name of the marked position, with the position where it is the same everywhere.
+fn mark_label(chart: &Chart) -> Option<String> {
+    let marks: Vec<_> = chart.panels.iter().filter_map(|panel| panel.mark.as_ref()).collect();
+    let (name, at) = marks.first()?;
+    match marks.iter().all(|(_, other)| other == at) {
+        true => Some(format!("{name} ({})", super::axis::number(*at))),
+        false => Some(name.clone()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod by_distance;
+mod by_length;
 mod cost;
 mod curves;
 mod gradients;
@@ -24,6 +25,7 @@ mod palette;
 use crate::summary::summarise;
 use chart::Chart;
 use palette::Palette;
+pub(crate) use palette::place_of;
 use seqbench_record::CellFiles;
 
 /// A figure, ready to be written.
@@ -52,6 +54,7 @@ impl Figure {
 ///
 /// - `accuracy-<task>.svg`: accuracy against the sweep's numeric coordinate, or by model where there is none;
 /// - `accuracy-by-distance-<task>.svg`: accuracy against the lag of the scored position, inside one model;
+/// - `accuracy-by-length-<task>.svg`: accuracy against the length evaluated, beside that trained on;
 /// - `curves-<task>.svg`: learning curves;
 /// - `gradients-<wrt>.svg`: gradient norm against distance (`gradients-<wrt>-<task>.svg` for several tasks);
 /// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
@@ -61,6 +64,7 @@ pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     let palette = Palette::new(models.map(|labels| (labels.architecture.as_str(), labels.model.as_str())));
     let mut figures = accuracy::figures(&summary, &palette);
     figures.extend(by_distance::figures(&summary, &palette));
+    figures.extend(by_length::figures(&summary, &palette));
     figures.extend(curves::figures(&summary, &palette));
     figures.extend(gradients::figures(&summary, &palette));
     figures.extend(cost::figures(&summary, &palette));

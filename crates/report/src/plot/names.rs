@@ -125,6 +125,11 @@ impl Panels {
         }
     }
 
+    /// A position that all of a panel is compared with.
+    pub(crate) fn mark(&mut self, title: &str, name: &str, x: f64) {
+        self.panel(title).mark = Some((name.into(), x));
+    }
+
     fn panel(&mut self, title: &str) -> &mut Panel {
         let place = self.panels.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
             self.panels.push(Panel { title: title.into(), ..Panel::default() });

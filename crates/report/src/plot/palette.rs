@@ -30,6 +30,12 @@ pub(crate) struct Look {
     pub(crate) dash: Dash,
 }
 
+/// Where an architecture stands among others, in legends and in tables: the table's order, then all it does not
+/// know.
+pub(crate) fn place_of(architecture: &str) -> usize {
+    PREFERRED.iter().position(|entry| entry.0 == architecture).unwrap_or(PREFERRED.len())
+}
+
 /// Looks of all models of one experiment, so that every figure of it uses the same.
 #[derive(Debug, Default)]
 pub(crate) struct Palette {

@@ -21,6 +21,17 @@ pub fn least_squares(points: &[(f64, f64)]) -> Option<Line> {
     (spread > 0.0 && line.slope.is_finite() && line.intercept.is_finite()).then_some(line)
 }
 
+/// Standard error of the slope of a [`least_squares`] line: √(Σ residual² / (n − 2) / Σ (x − x̄)²); none below
+/// three points.
+pub fn slope_error(points: &[(f64, f64)]) -> Option<f64> {
+    let line = least_squares(points).filter(|_| points.len() > 2)?;
+    let n = points.len() as f64;
+    let centre = points.iter().map(|point| point.0).sum::<f64>() / n;
+    let spread: f64 = points.iter().map(|(x, _)| (x - centre).powi(2)).sum();
+    let left: f64 = points.iter().map(|(x, y)| (y - line.intercept - line.slope * x).powi(2)).sum();
+    Some((left / (n - 2.0) / spread).sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +46,14 @@ mod tests {
         // Residuals 1, −2, 1 about a line of slope 3: they are orthogonal to 1 and to x.
         let line = least_squares(&[(0.0, 1.0), (1.0, 1.0), (2.0, 7.0)]).unwrap();
         assert_eq!(line, Line { slope: 3.0, intercept: 0.0 });
+    }
+
+    #[test]
+    fn the_error_of_a_slope_is_that_of_its_residuals() {
+        // Residuals 1, −2, 1 with one degree of freedom, spread 2: √(6/1/2).
+        assert_eq!(slope_error(&[(0.0, 1.0), (1.0, 1.0), (2.0, 7.0)]), Some(3f64.sqrt()));
+        assert_eq!(slope_error(&[(0.0, 0.0), (1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]), Some(0.0));
+        assert_eq!(slope_error(&[(0.0, 1.0), (1.0, 1.0)]), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod line;
 mod location;
 
 pub use interval::{Interval, LEVEL, student_quantile, t_interval, wilson};
-pub use line::{Line, least_squares};
+pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};
 
 use serde::Serialize;

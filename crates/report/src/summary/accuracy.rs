@@ -1,11 +1,11 @@
-//! Accuracy of a setting over its seeds, and against the lag of the scored position.
+//! Accuracy of a setting over its seeds.
 
 use super::Setting;
 use crate::statistics::{Estimate, SeedValue, Success, mean, median};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Accuracy from which a run counts as solved, where neither the fact `solved_threshold` nor `measure.solved`
 /// of the configuration says otherwise.
@@ -69,6 +69,11 @@ pub struct AccuracyGroup {
     pub length: Option<u64>,
     /// Its value over seeds. A diverged run has none.
     pub value: Estimate,
+    /// Mean over the lengths evaluated beyond [`AccuracyGroup::length`], each length weighing the same, over
+    /// seeds; no values where there are none.
+    pub extrapolation: Estimate,
+    /// Those lengths, rising.
+    pub beyond: Vec<u64>,
     /// Runs solved of those done or diverged; none for a metric without threshold.
     pub solved: Option<Success>,
     /// The value from which a run counts as solved.
@@ -110,32 +115,6 @@ impl AccuracyGroup {
     }
 }
 
-/// Accuracy against lag inside one setting.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LagCurve {
-    /// The setting.
-    pub setting: Setting,
-    /// The metric.
-    pub metric: String,
-    /// Nominal length evaluated.
-    pub length: u64,
-    /// What chance reaches.
-    pub chance: Option<f64>,
-    /// By rising lag.
-    pub points: Vec<LagPoint>,
-}
-
-/// One lag of a [`LagCurve`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LagPoint {
-    /// Steps from the evidence to the scored position; the upper end of a band.
-    pub lag: u64,
-    /// Its value over seeds.
-    pub value: Estimate,
-    /// Scored positions behind it, over all seeds.
-    pub positions: u64,
-}
-
 /// The group of a setting; none where its cells measure no accuracy.
 pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyGroup> {
     let wanted =
@@ -147,6 +126,10 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
     let metric = metric.unwrap_or_else(|| PRIMARY[0].to_string());
     let length = primary_length(cells, &metric);
     let value = over_seeds(cells, &metric, length);
+    let beyond: Vec<u64> = lengths(cells, &metric)
+        .into_iter()
+        .filter(|own| length.is_some_and(|primary| *own > primary))
+        .collect();
     let threshold = (metric == PRIMARY[0]).then(|| threshold(cells));
     let counts = Counts::of(cells);
     let solved = threshold.map(|threshold| {
@@ -158,6 +141,8 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
     reasons.dedup();
     Some(AccuracyGroup {
         setting: setting.clone(),
+        extrapolation: extrapolation(cells, &metric, &beyond),
+        beyond,
         exact_match: over_seeds(cells, "exact_match", length),
         references: references(cells),
         steps_to_solve: steps_to_solve(cells, &counts),
@@ -173,55 +158,50 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
     })
 }
 
-/// The lag curve of a setting; none where no position has a lag.
-pub(crate) fn lag_curve(setting: &Setting, cells: &[&CellFiles]) -> Option<LagCurve> {
-    let metric = primary_metric(cells)?;
-    let length = primary_length(cells, &metric)?;
-    let mut points: BTreeMap<u64, (Vec<SeedValue>, u64)> = BTreeMap::new();
-    for files in done(cells) {
-        for row in test_rows(files, &metric).filter(|row| row.length == length) {
-            if let Some(lag) = row.lag {
-                let (values, positions) = points.entry(lag).or_default();
-                values.push(SeedValue { seed: files.cell.labels.seed, value: row.value });
-                *positions += row.n;
-            }
-        }
-    }
-    let points: Vec<_> = points
-        .into_iter()
-        .map(|(lag, (values, positions))| LagPoint { lag, value: Estimate::new(values), positions })
-        .collect();
-    let chance = references(cells)
-        .into_iter()
-        .find(|reference| reference.name == "chance" && reference.metric == metric)
-        .map(|reference| reference.value);
-    (!points.is_empty()).then(|| LagCurve { setting: setting.clone(), metric, length, chance, points })
-}
-
-fn done<'a>(cells: &'a [&'a CellFiles]) -> impl Iterator<Item = &'a CellFiles> {
+pub(super) fn done<'a>(cells: &'a [&'a CellFiles]) -> impl Iterator<Item = &'a CellFiles> {
     cells.iter().copied().filter(|files| files.cell.status == Status::Done)
 }
 
-fn test_rows<'a>(files: &'a CellFiles, metric: &'a str) -> impl Iterator<Item = &'a ScoreRow> {
+pub(super) fn test_rows<'a>(files: &'a CellFiles, metric: &'a str) -> impl Iterator<Item = &'a ScoreRow> {
     files.scores.iter().filter(move |row| row.split == "test" && row.metric == metric)
 }
 
-fn primary_metric(cells: &[&CellFiles]) -> Option<String> {
+pub(super) fn primary_metric(cells: &[&CellFiles]) -> Option<String> {
     let scored = |metric: &&str| done(cells).any(|files| test_rows(files, metric).next().is_some());
     PRIMARY.iter().copied().find(scored).map(String::from)
 }
 
-fn primary_length(cells: &[&CellFiles], metric: &str) -> Option<u64> {
+pub(super) fn primary_length(cells: &[&CellFiles], metric: &str) -> Option<u64> {
     let stated = largest_fact(cells, "primary_length").map(|length| length as u64);
     let scored = done(cells).flat_map(|files| test_rows(files, metric)).map(|row| row.length);
     stated.or(scored.max())
 }
 
 /// The value of every seed that is done, over all lags together.
-fn over_seeds(cells: &[&CellFiles], metric: &str, length: Option<u64>) -> Estimate {
+pub(super) fn over_seeds(cells: &[&CellFiles], metric: &str, length: Option<u64>) -> Estimate {
     let value = |files: &CellFiles| {
         let row = test_rows(files, metric).find(|row| row.lag.is_none() && Some(row.length) == length)?;
         Some(SeedValue { seed: files.cell.labels.seed, value: row.value })
+    };
+    Estimate::new(done(cells).filter_map(value).collect())
+}
+
+/// Every length evaluated over all lags together, rising.
+pub(super) fn lengths(cells: &[&CellFiles], metric: &str) -> BTreeSet<u64> {
+    let whole = |files| test_rows(files, metric).filter(|row| row.lag.is_none());
+    done(cells).flat_map(whole).map(|row| row.length).collect()
+}
+
+/// The mean over lengths of every seed that has them all.
+fn extrapolation(cells: &[&CellFiles], metric: &str, beyond: &[u64]) -> Estimate {
+    let value = |files: &CellFiles| {
+        let at = |length: &u64| {
+            test_rows(files, metric)
+                .find(|row| row.lag.is_none() && row.length == *length)
+                .map(|row| row.value)
+        };
+        let values: Option<Vec<f64>> = beyond.iter().map(at).collect();
+        Some(SeedValue { seed: files.cell.labels.seed, value: mean(&values?)? })
     };
     Estimate::new(done(cells).filter_map(value).collect())
 }
@@ -243,7 +223,7 @@ fn steps_to_solve(cells: &[&CellFiles], counts: &Counts) -> Option<StepsToSolve>
     (solved > 0).then_some(StepsToSolve { median, solved, n })
 }
 
-fn references(cells: &[&CellFiles]) -> Vec<Reference> {
+pub(super) fn references(cells: &[&CellFiles]) -> Vec<Reference> {
     let mut found: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for reference in cells.iter().flat_map(|files| &files.cell.references) {
         found.entry((&reference.metric, &reference.name)).or_default().push(reference.value);

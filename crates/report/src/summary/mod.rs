@@ -5,24 +5,26 @@
 
 mod accuracy;
 mod curves;
+mod curves_by;
 mod gradients;
 mod reach;
 mod setting;
 mod throughput;
 
-pub use accuracy::{
-    AccuracyGroup, Counts, DEFAULT_SOLVED, LagCurve, LagPoint, StepsToSolve, higher_is_better,
-};
+pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better};
 pub use curves::{CurveSeed, LearningCurve};
+pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};
 pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
 pub use setting::{Setting, spelled};
-pub use throughput::{Scaling, ThroughputRow};
+pub use throughput::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, ThroughputRow};
 
-use seqbench_record::{CellFiles, Provenance, Purpose, order};
+use crate::plot::place_of;
+use seqbench_record::{Cell, CellFiles, Provenance, Purpose, order};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 /// Everything a set of cells says.
@@ -32,6 +34,8 @@ pub struct Summary {
     pub accuracy: Vec<AccuracyGroup>,
     /// Accuracy against the lag of the scored position, inside one model.
     pub lag_curves: Vec<LagCurve>,
+    /// Accuracy against the length evaluated, inside one model.
+    pub length_curves: Vec<LengthCurve>,
     /// How far each model looks back, over a sweep.
     pub reaches: Vec<Reaches>,
     /// Learning curves, every seed.
@@ -51,7 +55,7 @@ pub struct Summary {
 /// Summarises cells. The order of `cells` does not matter.
 pub fn summarise(cells: &[CellFiles]) -> Summary {
     let mut sorted: Vec<&CellFiles> = cells.iter().collect();
-    sorted.sort_by(|a, b| order::cells(&a.cell, &b.cell));
+    sorted.sort_by(|a, b| standing(&a.cell, &b.cell));
     let of = |purpose: Purpose| sorted.iter().copied().filter(move |files| files.cell.purpose == purpose);
     let finals = setting::group(of(Purpose::Final));
     let timings: Vec<_> = of(Purpose::Timing).collect();
@@ -64,7 +68,11 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
     Summary {
         lag_curves: finals
             .iter()
-            .filter_map(|(setting, cells)| accuracy::lag_curve(setting, cells))
+            .filter_map(|(setting, cells)| curves_by::lag_curve(setting, cells))
+            .collect(),
+        length_curves: finals
+            .iter()
+            .filter_map(|(setting, cells)| curves_by::length_curve(setting, cells))
             .collect(),
         reaches: reach::reaches(&accuracy),
         learning_curves: curves::curves(&finals),
@@ -75,6 +83,17 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         accuracy,
         throughput,
     }
+}
+
+/// The order in which cells are stored, but for models: those stand as in every legend.
+fn standing(a: &Cell, b: &Cell) -> Ordering {
+    let place = |cell: &Cell| (place_of(&cell.labels.architecture), cell.labels.architecture.clone());
+    a.experiment
+        .cmp(&b.experiment)
+        .then_with(|| a.purpose.cmp(&b.purpose))
+        .then_with(|| a.labels.task.cmp(&b.labels.task))
+        .then_with(|| place(a).cmp(&place(b)))
+        .then_with(|| order::cells(a, b))
 }
 
 fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {

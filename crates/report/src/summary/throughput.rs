@@ -1,7 +1,7 @@
 //! Time and memory of a mode at a length, and how time grows with length.
 
 use super::{Setting, setting::last_word};
-use crate::statistics::{least_squares, median, quantile};
+use crate::statistics::{least_squares, median, quantile, slope_error};
 use seqbench_record::{CellFiles, TimingRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,8 +45,14 @@ pub struct ThroughputRow {
     pub state_bytes: Option<f64>,
 }
 
-/// Growth of the median time with length: time ∝ length^exponent, by least squares on log–log over the upper
-/// half of the lengths, where a constant start-up cost weighs least.
+/// Fewest lengths a growth is fitted to: two always fit.
+pub const FEWEST_LENGTHS: usize = 3;
+
+/// Lengths from which on the fit leaves the lower half out, where a constant start-up cost weighs most.
+pub const ENOUGH_TO_HALVE: usize = 6;
+
+/// Growth of the median time with length: time ∝ length^exponent, by least squares on log–log, over all lengths
+/// or, from [`ENOUGH_TO_HALVE`] on, over their upper half.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scaling {
     /// The setting, without a coordinate named `length` and without group.
@@ -65,6 +71,8 @@ pub struct Scaling {
     pub points: usize,
     /// The exponent: 1 is linear, 2 quadratic.
     pub exponent: f64,
+    /// Its standard error, from the scatter about the line; none below four lengths.
+    pub exponent_error: Option<f64>,
 }
 
 struct Rounds<'a> {
@@ -80,7 +88,7 @@ struct Rounds<'a> {
 /// Every row: by setting in the order of the cells, then mode, batch, threads and length.
 pub(crate) fn rows(cells: &[&CellFiles]) -> Vec<ThroughputRow> {
     let mut settings: Vec<Setting> = Vec::new();
-    let mut found: BTreeMap<(usize, &str, u64, u32, u64), Rounds<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, (usize, &str), u64, u32, u64), Rounds<'_>> = BTreeMap::new();
     for files in cells {
         let setting = without_length(Setting::of(files));
         let place = settings.iter().position(|known| *known == setting).unwrap_or_else(|| {
@@ -88,7 +96,7 @@ pub(crate) fn rows(cells: &[&CellFiles]) -> Vec<ThroughputRow> {
             settings.len() - 1
         });
         for row in &files.timings {
-            let key = (place, row.mode.as_str(), row.batch, row.threads, row.length);
+            let key = (place, mode_order(&row.mode), row.batch, row.threads, row.length);
             let rounds = found.entry(key).or_insert_with(|| Rounds {
                 setting: setting.clone(),
                 mode: &row.mode,
@@ -107,7 +115,7 @@ pub(crate) fn rows(cells: &[&CellFiles]) -> Vec<ThroughputRow> {
     found.into_values().map(row).collect()
 }
 
-/// The growth of every setting, mode, batch and thread count with at least two lengths to fit.
+/// The growth of every setting, mode, batch and thread count with [`FEWEST_LENGTHS`] or more to fit.
 pub(crate) fn scalings(rows: &[ThroughputRow]) -> Vec<Scaling> {
     let same = |a: &ThroughputRow, b: &ThroughputRow| {
         a.setting == b.setting && a.mode == b.mode && a.batch == b.batch && a.threads == b.threads
@@ -117,10 +125,10 @@ pub(crate) fn scalings(rows: &[ThroughputRow]) -> Vec<Scaling> {
 
 fn scaling(rows: &[ThroughputRow]) -> Option<Scaling> {
     let timed: Vec<_> = rows.iter().filter_map(|row| Some((row.length, row.median_ns?))).collect();
-    // The upper half, the middle one included, but never fewer than two.
-    let upper = &timed[(timed.len() / 2).min(timed.len().saturating_sub(2))..];
+    // The upper half includes the middle one.
+    let upper = if timed.len() < ENOUGH_TO_HALVE { &timed[..] } else { &timed[timed.len() / 2..] };
     let points: Vec<_> = upper.iter().map(|(length, ns)| ((*length as f64).ln(), ns.ln())).collect();
-    let line = least_squares(&points)?;
+    let line = least_squares(&points).filter(|_| points.len() >= FEWEST_LENGTHS)?;
     let first = rows.first()?;
     Some(Scaling {
         setting: first.setting.clone(),
@@ -131,7 +139,13 @@ fn scaling(rows: &[ThroughputRow]) -> Option<Scaling> {
         to_length: upper.last()?.0,
         points: upper.len(),
         exponent: line.slope,
+        exponent_error: slope_error(&points).filter(|_| points.len() > FEWEST_LENGTHS),
     })
+}
+
+/// The order of the modes a person thinks in, then any other by name.
+fn mode_order(mode: &str) -> (usize, &str) {
+    (["train", "forward", "decode"].iter().position(|known| *known == mode).unwrap_or(3), mode)
 }
 
 fn row(rounds: Rounds<'_>) -> ThroughputRow {

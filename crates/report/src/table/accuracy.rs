@@ -9,6 +9,7 @@ use crate::{
     statistics::LEVEL,
     summary::{AccuracyGroup, Setting, Summary, higher_is_better},
 };
+use std::collections::BTreeSet;
 
 /// Accuracy of every setting.
 pub fn accuracy_table(summary: &Summary) -> Table {
@@ -17,6 +18,9 @@ pub fn accuracy_table(summary: &Summary) -> Table {
     let all_accuracy = rows.iter().all(|row| row.metric == "accuracy");
     let heading = if all_accuracy { "accuracy" } else { "value" };
     let title = if all_accuracy { "Accuracy" } else { "Score" };
+
+    // With one scored position a sequence, the two are the same number.
+    let exact_differs = rows.iter().any(|row| row.exact_match.n > 0 && row.exact_match != row.value);
 
     let mut columns = build::setting_columns(&settings, |row: &AccuracyGroup| &row.setting);
     columns.extend([
@@ -30,13 +34,20 @@ pub fn accuracy_table(summary: &Summary) -> Table {
         column("length", Align::Right, Show::Never, &["evaluated_length"], |row: &AccuracyGroup| {
             whole(row.length)
         }),
-        column("n", Align::Right, Show::Always, &["n"], |row: &AccuracyGroup| integer(row.value.n as u64)),
+        column("n", Align::Right, Show::Common, &["n"], |row: &AccuracyGroup| integer(row.value.n as u64)),
         column(
             heading,
             Align::Right,
             Show::Always,
             &["mean", "mean_low", "mean_high"],
             |row: &AccuracyGroup| estimate(&row.value, |x| value_text(&row.metric, x)),
+        ),
+        column(
+            "extrapolation",
+            Align::Right,
+            Show::Filled,
+            &["extrapolation", "extrapolation_low", "extrapolation_high", "extrapolation_lengths"],
+            |row: &AccuracyGroup| extrapolation(row),
         ),
         column(
             "solved",
@@ -51,13 +62,14 @@ pub fn accuracy_table(summary: &Summary) -> Table {
         column(
             "exact match",
             Align::Right,
-            Show::Filled,
+            if exact_differs { Show::Filled } else { Show::Never },
             &["exact_match", "exact_match_low", "exact_match_high"],
             |row: &AccuracyGroup| {
                 let text = row.exact_match.mean.map_or("–".into(), number::accuracy);
                 Cell { text, ..estimate(&row.exact_match, number::accuracy) }
             },
-        ),
+        )
+        .secondary(),
         column("chance", Align::Right, Show::Varied, &["chance"], |row: &AccuracyGroup| {
             number_cell(row.chance(), |x| value_text(&row.metric, x))
         }),
@@ -74,7 +86,8 @@ pub fn accuracy_table(summary: &Summary) -> Table {
         }),
         column("params", Align::Right, Show::Filled, &["parameters"], |row: &AccuracyGroup| {
             build::counted(row.parameters)
-        }),
+        })
+        .secondary(),
         column("not done", Align::Left, Show::Filled, &["diverged", "failed", "skipped"], not_done),
         column("why", Align::Left, Show::Never, &["reasons"], |row: &AccuracyGroup| {
             word(&row.reasons.join("; "))
@@ -102,6 +115,11 @@ fn notes(summary: &Summary) -> Vec<String> {
             "Solved: accuracy ≥ {thresholds}; steps to solve is a median, > where not reached."
         ));
     }
+    let beyond: BTreeSet<String> = rows.iter().filter_map(|row| spelled_range(&row.beyond)).collect();
+    if !beyond.is_empty() {
+        let list = beyond.into_iter().collect::<Vec<_>>().join("; ");
+        notes.push(format!("Extrapolation: mean over lengths beyond the one trained for, {list}."));
+    }
     notes.push(
         "A diverged run counts as unsolved and has no value in the mean; failed and skipped cells count nowhere."
             .into(),
@@ -114,7 +132,23 @@ fn notes(summary: &Summary) -> Vec<String> {
     notes
 }
 
-fn value_text(metric: &str, x: f64) -> String {
+fn extrapolation(row: &AccuracyGroup) -> Cell {
+    let mut cell = estimate(&row.extrapolation, |x| value_text(&row.metric, x));
+    let count = row.beyond.len() as u64;
+    cell.values.push(if count == 0 { Value::Missing } else { Value::Integer(count) });
+    cell
+}
+
+/// `4 lengths from 9 to 12`; none for none.
+fn spelled_range(lengths: &[u64]) -> Option<String> {
+    match lengths {
+        [] => None,
+        [one] => Some(format!("length {one}")),
+        [first, .., last] => Some(format!("{} lengths from {first} to {last}", lengths.len())),
+    }
+}
+
+pub(super) fn value_text(metric: &str, x: f64) -> String {
     if higher_is_better(metric) { number::accuracy(x) } else { number::short(x) }
 }
 
@@ -140,7 +174,7 @@ fn steps_to_solve(row: &AccuracyGroup) -> Cell {
     Cell { text, values: vec![build::number_value(steps.median), Value::Integer(steps.solved as u64)] }
 }
 
-fn not_done(row: &AccuracyGroup) -> Cell {
+pub(super) fn not_done(row: &AccuracyGroup) -> Cell {
     let counts =
         [(row.counts.diverged, "diverged"), (row.counts.failed, "failed"), (row.counts.skipped, "skipped")];
     let words: Vec<_> = counts

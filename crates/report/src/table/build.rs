@@ -12,8 +12,10 @@ use seqbench_record::{Coordinate, Provenance};
 pub(super) enum Show {
     /// Always.
     Always,
-    /// Where its cells differ: what all rows share belongs in the title.
+    /// Where its cells differ: what all rows share stands in the title, or is not worth a word.
     Varied,
+    /// Where its cells differ: what all rows share stands in the notes.
+    Common,
     /// Where at least one cell holds something.
     Filled,
     /// Never: for programs only.
@@ -26,6 +28,7 @@ pub(super) struct Build<'a, R> {
     unit: Option<String>,
     align: Align,
     show: Show,
+    secondary: bool,
     fields: Vec<String>,
     cell: Box<dyn Fn(&R) -> Cell + 'a>,
 }
@@ -39,7 +42,7 @@ pub(super) fn column<'a, R>(
     cell: impl Fn(&R) -> Cell + 'a,
 ) -> Build<'a, R> {
     let fields = fields.iter().map(|field| field.to_string()).collect();
-    Build { name: name.into(), unit: None, align, show, fields, cell: Box::new(cell) }
+    Build { name: name.into(), unit: None, align, show, secondary: false, fields, cell: Box::new(cell) }
 }
 
 impl<R> Build<'_, R> {
@@ -47,18 +50,24 @@ impl<R> Build<'_, R> {
     pub(super) fn in_unit(self, unit: &str) -> Self {
         Self { unit: Some(unit.into()), ..self }
     }
+
+    /// The same, giving way where a terminal has no room.
+    pub(super) fn secondary(self) -> Self {
+        Self { secondary: true, ..self }
+    }
 }
 
 /// The table of rows.
 pub(super) fn table<R>(
     name: &str,
     title: String,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
     rows: &[R],
     columns: Vec<Build<'_, R>>,
 ) -> Table {
     let cells: Vec<Vec<Cell>> =
         rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()).collect();
+    let mut common = Vec::new();
     let columns = columns
         .into_iter()
         .enumerate()
@@ -68,12 +77,22 @@ pub(super) fn table<R>(
                 Show::Always => true,
                 Show::Never => false,
                 Show::Filled => column.any(|cell| cell.values.iter().any(|value| *value != Value::Missing)),
-                Show::Varied => column.next().is_some_and(|first| column.any(|cell| cell.text != first.text)),
+                Show::Varied | Show::Common => {
+                    column.next().is_some_and(|first| column.any(|cell| cell.text != first.text))
+                }
             };
-            let Build { name, unit, align, fields, .. } = build;
-            Column { name, unit, align, shown, fields }
+            if let (Show::Common, false, Some(row)) = (build.show, shown, cells.first())
+                && row[i].values.iter().any(|value| *value != Value::Missing)
+            {
+                common.push(format!("{} {}", build.name, row[i].text));
+            }
+            let Build { name, unit, align, secondary, fields, .. } = build;
+            Column { name, unit, align, shown, secondary, fields }
         })
         .collect();
+    if !common.is_empty() {
+        notes.insert(0, format!("All rows: {}.", common.join(", ")));
+    }
     Table { name: name.into(), title, notes, columns, rows: cells }
 }
 

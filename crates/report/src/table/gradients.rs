@@ -6,7 +6,7 @@ use super::{
     number,
 };
 use crate::{
-    statistics::LEVEL,
+    statistics::{Estimate, LEVEL},
     summary::{
         EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, Setting, Summary, VANISHING_BELOW,
         Verdict,
@@ -19,25 +19,22 @@ pub fn gradient_table(summary: &Summary) -> Table {
     let settings: Vec<&Setting> = rows.iter().map(|row| &row.setting).collect();
     let mut columns = build::setting_columns(&settings, |row: &GradientProfile| &row.setting);
     columns.extend([
-        column("stage", Align::Left, Show::Varied, &["stage"], |row: &GradientProfile| word(&row.stage)),
-        column("layer", Align::Right, Show::Varied, &["layer"], |row: &GradientProfile| {
+        column("stage", Align::Left, Show::Common, &["stage"], |row: &GradientProfile| word(&row.stage)),
+        column("layer", Align::Right, Show::Common, &["layer"], |row: &GradientProfile| {
             integer(row.layer.into())
         }),
-        column("of", Align::Left, Show::Varied, &["wrt"], |row: &GradientProfile| word(&row.wrt)),
-        column("n", Align::Right, Show::Always, &["n"], |row: &GradientProfile| integer(seeds(row))),
+        column("of", Align::Left, Show::Common, &["wrt"], |row: &GradientProfile| word(&row.wrt)),
+        column("n", Align::Right, Show::Common, &["n"], |row: &GradientProfile| integer(seeds(row))),
         column(
             "decades/step",
             Align::Right,
             Show::Always,
             &["decades_per_step", "decades_per_step_low", "decades_per_step_high"],
             |row: &GradientProfile| match &row.decay {
-                Some(decay) => estimate(&decay.decades_per_step, number::short),
+                Some(decay) => decades(&decay.decades_per_step),
                 None => Cell { text: "–".into(), values: vec![Value::Missing; 3] },
             },
         ),
-        column("gain/step", Align::Right, Show::Always, &["gain_per_step"], |row: &GradientProfile| {
-            number_cell(row.decay.as_ref().map(|decay| decay.gain_per_step), |x| format!("{x:.3}"))
-        }),
         column("half-life", Align::Right, Show::Always, &["half_life_steps"], |row: &GradientProfile| {
             number_cell(row.decay.as_ref().and_then(|decay| decay.half_life_steps), number::short)
         })
@@ -48,7 +45,12 @@ pub fn gradient_table(summary: &Summary) -> Table {
             Show::Always,
             &["furthest_trusted", "log10_relative", "log10_relative_low", "log10_relative_high"],
             furthest,
-        ),
+        )
+        .secondary(),
+        column("gain/step", Align::Right, Show::Always, &["gain_per_step"], |row: &GradientProfile| {
+            number_cell(row.decay.as_ref().map(|decay| decay.gain_per_step), |x| format!("{x:.3}"))
+        })
+        .secondary(),
         column("gradient", Align::Left, Show::Always, &["verdict"], |row: &GradientProfile| {
             word(row.decay.as_ref().map_or("", |decay| verdict(decay.verdict)))
         }),
@@ -69,7 +71,7 @@ pub fn gradient_table(summary: &Summary) -> Table {
 }
 
 /// Seeds fitted, or measured where there is no fit.
-fn seeds(row: &GradientProfile) -> u64 {
+pub(super) fn seeds(row: &GradientProfile) -> u64 {
     let measured = || row.points.iter().map(|point| point.log10_norm.n).max().unwrap_or(0);
     row.decay.as_ref().map_or_else(measured, |decay| decay.decades_per_step.n) as u64
 }
@@ -90,7 +92,16 @@ fn furthest(row: &GradientProfile) -> Cell {
     Cell { text, values }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+/// Slope with its interval, to the second digit of the interval.
+pub(super) fn decades(slope: &Estimate) -> Cell {
+    let cell = estimate(slope, number::short);
+    match (slope.mean, slope.half_width()) {
+        (Some(mean), Some(half)) => Cell { text: number::with_spread(mean, half), ..cell },
+        _ => cell,
+    }
+}
+
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Vanishing => "vanishing",
         Verdict::Stable => "stable",

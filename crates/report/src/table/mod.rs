@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod build;
+mod digest;
 mod gradients;
 mod number;
 mod reach;
@@ -19,6 +20,7 @@ mod text;
 
 pub use accuracy::accuracy_table;
 pub use csv::to_csv;
+pub use digest::{digest, summary_digest};
 pub use gradients::gradient_table;
 pub use json::to_json;
 pub use latex::to_latex;
@@ -57,6 +59,8 @@ pub struct Column {
     pub align: Align,
     /// Whether people see it; programs always do.
     pub shown: bool,
+    /// Whether it gives way where a terminal has no room for all.
+    pub secondary: bool,
     /// Names of the values of its cells.
     pub fields: Vec<String>,
 }

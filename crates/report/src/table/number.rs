@@ -28,6 +28,17 @@ pub(super) fn like(text: &str, x: f64) -> String {
     }
 }
 
+/// A mean and half its interval, both to the interval's second digit but no further than three digits of the
+/// mean: `-0.073 ± 0.012`.
+pub(super) fn with_spread(mean: f64, half: f64) -> String {
+    let place = |x: f64, digits: i32| if x > 0.0 { digits - 1 - x.log10().floor() as i32 } else { i32::MAX };
+    let decimals = place(half, 2).min(place(mean.abs(), 3));
+    match usize::try_from(decimals.max(0)) {
+        Ok(decimals) if decimals <= 6 => format!("{mean:.decimals$} ± {half:.decimals$}"),
+        _ => format!("{} ± {}", short(mean), short(half)),
+    }
+}
+
 /// An accuracy: three decimals.
 pub fn accuracy(x: f64) -> String {
     format!("{x:.3}")
@@ -108,6 +119,16 @@ mod tests {
         assert_eq!(like("-0.0500", 2e-17), "0.0000");
         assert_eq!(like("123", 4.56), "5");
         assert_eq!(like("1.23e-5", 4.567e-6), "4.57e-6");
+    }
+
+    #[test]
+    fn a_mean_is_no_finer_than_its_interval() {
+        assert_eq!(with_spread(-0.0730, 0.0117), "-0.073 ± 0.012");
+        assert_eq!(with_spread(0.000531, 0.00123), "0.0005 ± 0.0012");
+        assert_eq!(with_spread(-0.05, 2e-17), "-0.0500 ± 0.0000");
+        assert_eq!(with_spread(-123.4, 45.6), "-123 ± 46");
+        assert_eq!(with_spread(0.0, 0.0), "0 ± 0");
+        assert_eq!(with_spread(1.5e-9, 2e-9), "1.50e-9 ± 2.00e-9");
     }
 
     #[test]

@@ -45,19 +45,19 @@ pub fn reach_table(summary: &Summary) -> Table {
 }
 
 fn reach_column<'a>(name: &str, fields: [&str; 2], of: fn(&Reaches) -> &Reach) -> build::Build<'a, Reaches> {
-    column(name, Align::Right, Show::Always, &fields, move |row: &Reaches| {
-        let reach = of(row);
-        let plain = |x: f64| Value::Number(x).plain();
-        let text = match (reach.value, reach.censored) {
-            (Some(value), true) => format!("≥ {}", plain(value)),
-            (Some(value), false) => plain(value),
-            (None, true) => "–".into(),
-            (None, false) => {
-                row.points.first().map_or("–".into(), |point| format!("< {}", plain(point.value)))
-            }
-        };
-        Cell { text, values: vec![build::number_value(reach.value), Value::Flag(reach.censored)] }
-    })
+    column(name, Align::Right, Show::Always, &fields, move |row: &Reaches| reach_cell(row, of(row)))
+}
+
+/// `30`, `≥ 100`, `< 10`, with fields value and whether it is censored.
+pub(super) fn reach_cell(row: &Reaches, reach: &Reach) -> Cell {
+    let plain = |x: f64| Value::Number(x).plain();
+    let text = match (reach.value, reach.censored) {
+        (Some(value), true) => format!("≥ {}", plain(value)),
+        (Some(value), false) => plain(value),
+        (None, true) => "–".into(),
+        (None, false) => row.points.first().map_or("–".into(), |point| format!("< {}", plain(point.value))),
+    };
+    Cell { text, values: vec![build::number_value(reach.value), Value::Flag(reach.censored)] }
 }
 
 /// `10: 3/3, 30: 1/3`.

@@ -1,24 +1,64 @@
 //! A table for a terminal: borders, within [`TEXT_WIDTH`] characters.
 
-use super::{Align, TEXT_WIDTH, Table};
+use super::{Align, Column, TEXT_WIDTH, Table};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets::UTF8_FULL_CONDENSED};
 
 /// The title, the table, and its notes below. Ends in a line break.
 pub fn to_text(table: &Table) -> String {
-    let kept = grid(table, true);
-    let fits = kept.lines().all(|line| line.chars().count() <= TEXT_WIDTH.into());
-    let grid = if fits { kept } else { grid(table, false) };
+    let (grid, dropped) = fitted(table);
     let mut text = format!("{}\n{grid}\n", table.title);
     for note in &table.notes {
         text.push_str(&wrapped(note, TEXT_WIDTH.into()));
     }
+    if !dropped.is_empty() {
+        let note = format!("For want of room without {}: see the other forms.", dropped.join(", "));
+        text.push_str(&wrapped(&note, TEXT_WIDTH.into()));
+    }
     text
 }
 
-/// The borders and what stands within. Where there is room to keep them whole, numbers stay on one line, and
-/// text and headings wrap between words only.
-fn grid(table: &Table, keep_whole: bool) -> String {
-    let shown = table.shown();
+/// Whether a terminal has room for a table with every word and number whole and no column left out.
+pub(super) fn fits(table: &Table) -> bool {
+    is_narrow(&grid(table, &table.shown(), Whole::All))
+}
+
+fn is_narrow(grid: &str) -> bool {
+    grid.lines().all(|line| line.chars().count() <= TEXT_WIDTH.into())
+}
+
+/// The widest form there is room for, and the headings of the columns it lacks: secondary columns give way from
+/// the right, then words break, then numbers.
+fn fitted(table: &Table) -> (String, Vec<String>) {
+    let mut shown = table.shown();
+    let mut dropped = Vec::new();
+    loop {
+        let whole = grid(table, &shown, Whole::All);
+        if is_narrow(&whole) {
+            return (whole, dropped);
+        }
+        let Some(place) = shown.iter().rposition(|(_, column)| column.secondary) else { break };
+        dropped.insert(0, shown.remove(place).1.name.clone());
+    }
+    let numbers = grid(table, &shown, Whole::Numbers);
+    if is_narrow(&numbers) {
+        return (numbers, dropped);
+    }
+    (grid(table, &shown, Whole::Nothing), dropped)
+}
+
+/// What never breaks over lines.
+#[derive(Clone, Copy, PartialEq)]
+enum Whole {
+    /// Numbers with all that belongs to them, and every word.
+    All,
+    /// Numbers alone.
+    Numbers,
+    /// Nothing.
+    Nothing,
+}
+
+/// The borders and what stands within. What is not kept whole wraps.
+fn grid(table: &Table, shown: &[(usize, &Column)], whole: Whole) -> String {
     let mut grid = comfy_table::Table::new();
     grid.load_style(UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
@@ -27,18 +67,18 @@ fn grid(table: &Table, keep_whole: bool) -> String {
     for row in &table.rows {
         grid.add_row(shown.iter().map(|(i, _)| row[*i].text.as_str()));
     }
-    for (column, (i, shown)) in grid.column_iter_mut().zip(&shown) {
+    for (column, (i, shown)) in grid.column_iter_mut().zip(shown) {
         column.set_cell_alignment(match shown.align {
             Align::Left => CellAlignment::Left,
             Align::Right => CellAlignment::Right,
         });
-        if keep_whole {
+        if whole == Whole::All || (whole == Whole::Numbers && shown.align == Align::Right) {
             let cells = table.rows.iter().map(|row| row[*i].text.as_str());
-            let whole = |text: &str| match shown.align {
+            let unbroken = |text: &str| match shown.align {
                 Align::Left => longest_word(text),
                 Align::Right => text.chars().count(),
             };
-            let widest = cells.map(whole).max().unwrap_or(0).max(longest_word(&shown.heading()));
+            let widest = cells.map(unbroken).max().unwrap_or(0).max(longest_word(&shown.heading()));
             let with_padding = u16::try_from(widest + 2).unwrap_or(TEXT_WIDTH);
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(with_padding)));
         }

@@ -5,7 +5,7 @@ use super::{
     build::{self, Show, column, integer, number_cell, word},
     number,
 };
-use crate::summary::{Scaling, Setting, Summary, ThroughputRow};
+use crate::summary::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, Setting, Summary, ThroughputRow};
 
 /// Time and memory of every mode and length.
 pub fn throughput_table(summary: &Summary) -> Table {
@@ -15,11 +15,11 @@ pub fn throughput_table(summary: &Summary) -> Table {
     columns.extend([
         column("mode", Align::Left, Show::Always, &["mode"], |row: &ThroughputRow| word(&row.mode)),
         column("length", Align::Right, Show::Always, &["length"], |row: &ThroughputRow| integer(row.length)),
-        column("batch", Align::Right, Show::Varied, &["batch"], |row: &ThroughputRow| integer(row.batch)),
-        column("threads", Align::Right, Show::Varied, &["threads"], |row: &ThroughputRow| {
+        column("batch", Align::Right, Show::Common, &["batch"], |row: &ThroughputRow| integer(row.batch)),
+        column("threads", Align::Right, Show::Common, &["threads"], |row: &ThroughputRow| {
             integer(row.threads.into())
         }),
-        column("rounds", Align::Right, Show::Always, &["rounds"], |row: &ThroughputRow| {
+        column("rounds", Align::Right, Show::Common, &["rounds"], |row: &ThroughputRow| {
             integer(row.rounds as u64)
         }),
         column("median", Align::Right, Show::Always, &["median_ns"], |row: &ThroughputRow| {
@@ -58,8 +58,6 @@ pub fn throughput_table(summary: &Summary) -> Table {
             "{errors} rounds are left out: their outputs differ from those of the untimed run (column wrong)."
         ));
     }
-    notes.extend(shared(rows.iter().map(|row| row.batch), "batch"));
-    notes.extend(shared(rows.iter().map(|row| row.threads.into()), "threads"));
     notes.extend(build::provenance_note(&summary.provenances, true));
     build::table("throughput", "Throughput against length".into(), notes, rows, columns)
 }
@@ -75,30 +73,41 @@ pub fn scaling_table(summary: &Summary) -> Table {
         column("threads", Align::Right, Show::Varied, &["threads"], |row: &Scaling| {
             integer(row.threads.into())
         }),
-        column("exponent", Align::Right, Show::Always, &["exponent"], |row: &Scaling| {
-            number_cell(Some(row.exponent), |x| format!("{x:.2}"))
+        column("exponent", Align::Right, Show::Always, &["exponent", "exponent_error"], |row: &Scaling| {
+            exponent(Some(row))
         }),
-        column(
-            "over lengths",
-            Align::Right,
-            Show::Always,
-            &["from_length", "to_length", "points"],
-            |row: &Scaling| Cell {
+        column("over lengths", Align::Right, Show::Always, &["from_length", "to_length"], |row: &Scaling| {
+            Cell {
                 text: format!("{}–{}", row.from_length, row.to_length),
-                values: vec![
-                    Value::Integer(row.from_length),
-                    Value::Integer(row.to_length),
-                    Value::Integer(row.points as u64),
-                ],
-            },
-        ),
+                values: vec![Value::Integer(row.from_length), Value::Integer(row.to_length)],
+            }
+        }),
+        column("lengths", Align::Right, Show::Always, &["points"], |row: &Scaling| {
+            integer(row.points as u64)
+        }),
     ]);
-    let notes = vec![
-        "Median time ∝ length^exponent, by least squares on log–log over the upper half of the lengths; for \
-         decode, the time of one token against its context."
-            .into(),
-    ];
+    let mut notes = vec![format!(
+        "Median time ∝ length^exponent, by least squares on log–log over {FEWEST_LENGTHS} lengths or more: all, \
+         or of {ENOUGH_TO_HALVE} and more their upper half; for decode, the time of one token against its context."
+    )];
+    if rows.iter().any(|row| row.exponent_error.is_some()) {
+        notes.push(
+            "In parentheses the standard error, from the scatter about the line, of four lengths or more."
+                .into(),
+        );
+    }
     build::table("scaling", "Growth of time with length".into(), notes, rows, columns)
+}
+
+/// `1.22 (0.05)`: with its standard error where there is one.
+pub(super) fn exponent(scaling: Option<&Scaling>) -> Cell {
+    let Some(scaling) = scaling else { return Cell { text: "–".into(), values: vec![Value::Missing; 2] } };
+    let text = match scaling.exponent_error {
+        Some(error) => format!("{:.2} ({error:.2})", scaling.exponent),
+        None => format!("{:.2}", scaling.exponent),
+    };
+    let values = vec![Value::Number(scaling.exponent), build::number_value(scaling.exponent_error)];
+    Cell { text, values }
 }
 
 fn quantiles(row: &ThroughputRow) -> Cell {
@@ -112,10 +121,4 @@ fn quantiles(row: &ThroughputRow) -> Cell {
 fn bytes(x: Option<u64>) -> Cell {
     let text = x.map_or("–".into(), |bytes| number::bytes(bytes as f64));
     Cell { text, values: vec![x.map_or(Value::Missing, Value::Integer)] }
-}
-
-/// What all rows share, which has no column then.
-fn shared(mut values: impl Iterator<Item = u64>, name: &str) -> Option<String> {
-    let first = values.next()?;
-    values.all(|value| value == first).then(|| format!("All rows: {name} {first}."))
 }
