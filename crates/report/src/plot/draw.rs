@@ -1,7 +1,7 @@
 //! Draws a whole chart: title, legend, axis labels, and the panels on common axes.
 
 use super::canvas::{Anchor, BLACK, Canvas, Font};
-use super::chart::{Chart, Point, Seeds, TickRule};
+use super::chart::{Chart, Panel, Point, Seeds, TickRule};
 use super::field::{COLUMN, Field};
 use super::layout::{
     EDGE, LABEL, Layout, SUBTITLE, Span, TICK, TITLE, WIDTH, arrange, columns, header, panel_height,
@@ -94,15 +94,22 @@ fn span_x(chart: &Chart) -> Option<Span> {
     Span::of(chart.x.scale, range, widen)
 }
 
-/// The smallest distance of two positions, as a share of the distance of the outermost; one for fewer.
+/// The smallest distance of two positions of a panel, as a share of the distance of the outermost of all: of the
+/// panel where it is largest, whose models stand widest. One for fewer than two positions.
 fn nearest(chart: &Chart) -> f64 {
     let places: Vec<f64> = positions(chart).into_iter().filter_map(|x| chart.x.scale.coordinate(x)).collect();
-    match (places.first(), places.last()) {
-        (Some(first), Some(last)) if last > first => {
-            places.windows(2).map(|pair| (pair[1] - pair[0]) / (last - first)).fold(1.0, f64::min)
-        }
-        _ => 1.0,
-    }
+    let extent = match (places.first(), places.last()) {
+        (Some(first), Some(last)) if last > first => last - first,
+        _ => return 1.0,
+    };
+    let of_panel = |panel: &Panel| {
+        let points = panel.series.iter().flat_map(|series| &series.points);
+        let mut own: Vec<f64> = points.filter_map(|point| chart.x.scale.coordinate(point.x)).collect();
+        own.sort_by(f64::total_cmp);
+        own.dedup();
+        own.windows(2).map(|pair| (pair[1] - pair[0]) / extent).fold(1.0, f64::min)
+    };
+    chart.panels.iter().map(of_panel).fold(0.0, f64::max)
 }
 
 /// The range of the value axis: the fixed one, or that of everything drawn.
@@ -125,7 +132,7 @@ pub(crate) fn span_y(chart: &Chart) -> Option<Span> {
 mod tests {
     use super::*;
     use crate::plot::axis::Scale;
-    use crate::plot::chart::{Axis, Level, Panel, Series};
+    use crate::plot::chart::{Axis, Level, Series};
 
     fn chart(seeds: Seeds) -> Chart {
         let series = ["rnn", "lstm"].map(|name| Series {
