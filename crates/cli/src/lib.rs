@@ -16,6 +16,7 @@ pub use seqbench_tasks::builtin as builtin_tasks;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// The registry of the built-in architectures and tasks, to which one adds one's own.
@@ -43,7 +44,9 @@ pub fn main_with(registry: Registry) -> ExitCode {
         (false, 1) => "info",
         (false, _) => "debug",
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(level).without_time().init();
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colour);
+    log.with_env_filter(level).without_time().init();
     if let Err(message) = seqbench_harness::instruction_set() {
         return failure::Failure::usage(format!("error: {message}")).report();
     }

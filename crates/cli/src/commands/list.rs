@@ -64,7 +64,11 @@ fn experiments(registry: &Registry) -> Vec<Value> {
 }
 
 fn minutes(minutes: f64) -> String {
-    if minutes == 1.0 { "about a minute on two cores".into() } else { format!("about {minutes} minutes on two cores") }
+    if minutes == 1.0 {
+        "about a minute on two cores".into()
+    } else {
+        format!("about {minutes} minutes on two cores")
+    }
 }
 
 fn section(title: &str, entries: &[Value]) -> String {
@@ -78,7 +82,11 @@ fn section(title: &str, entries: &[Value]) -> String {
             lines.push(format!("  {:width$}  [{source}]", ""));
         }
         if let Some(defaults) = entry["defaults"].as_object().filter(|defaults| !defaults.is_empty()) {
-            let keys: Vec<String> = defaults.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            // `null` is how a key without a default resolves; nobody writes it.
+            let shown = |(key, value): (&String, &Value)| {
+                if value.is_null() { key.clone() } else { format!("{key} = {value}") }
+            };
+            let keys: Vec<String> = defaults.iter().map(shown).collect();
             lines.push(format!("  {:width$}  {}", "", keys.join(", ")));
         }
     }

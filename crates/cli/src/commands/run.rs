@@ -164,19 +164,22 @@ fn write_report(cells: &[CellFiles], folder: &Path) -> anyhow::Result<Vec<PathBu
 }
 
 fn print_end(experiment: &Experiment, cells: &[CellFiles], figures: &[PathBuf], folder: &Path, quiet: bool) {
-    let tables: Vec<Table> = table::tables(cells);
+    let tables: Vec<Table> = table::digest(cells);
     let text: Vec<String> = tables.iter().map(|table| table.render(Format::Text)).collect();
     terminal::print(text.join("\n").trim_end());
     if quiet {
         return;
     }
     let folder = folder.display();
+    let drawn = if figures.len() == 1 { "figure" } else { "figures" };
     terminal::note(&format!(
-        "\nCells, tables and {} figures are in {folder} (cells/, tables/, plots/).",
+        "\nAll cells, the full tables and {} {drawn} are in {folder} (cells/, tables/, plots/).",
         figures.len()
     ));
     if !experiment.expectation.is_empty() {
         terminal::note(&format!("Expected before it ran: {}", experiment.expectation));
     }
-    terminal::note(&format!("Next: seqbench table {folder} --format md, or seqbench list experiments"));
+    terminal::note(&format!(
+        "Next: `table {folder}` prints the full tables, `list experiments` what else there is to run."
+    ));
 }
