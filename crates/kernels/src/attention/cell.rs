@@ -1,9 +1,10 @@
 //! Attention one token at a time against a growing cache, on plain slices, for decoders.
 
-use super::softmax::{KEYS, Normalizer, add_weighted, score};
-use super::{AttentionOptions, Plan};
+use super::softmax::{CHAINS, KEYS, Normalizer, biased, combine, exp2, factor, finish};
+use super::{AttentionOptions, PANEL, Plan, padded};
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::with_all;
+use crate::product::{Matrix, Start, panel};
 use crate::real::Real;
 use candle_core::{Result, Tensor, bail};
 
@@ -21,8 +22,10 @@ pub struct AttentionCell<T> {
     lengths: Vec<usize>,
     /// `[batch, heads, tile, head_dim, key of the tile]`, so that lanes are keys.
     keys: Vec<T>,
-    /// `[batch, heads, room, head_dim]`.
+    /// `[batch, heads, room, head_dim]`, the last padded.
     values: Vec<T>,
+    /// `[head_dim]`: the scaled query of the head at hand.
+    query: Vec<T>,
 }
 
 impl<T: Real> AttentionCell<T> {
@@ -44,17 +47,17 @@ impl<T: Real> AttentionCell<T> {
             bail!("AttentionCell: {long} keys exceed the capacity of {capacity}");
         }
         let room = capacity.div_ceil(KEYS) * KEYS;
-        let size = batch * heads * room * head_dim;
         let mut cell = AttentionCell {
             heads,
             head_dim,
             room,
             capacity,
-            scale: T::of(plan.scale),
-            slopes: plan.slopes.iter().map(|slope| T::of(*slope)).collect(),
+            scale: factor(plan.scale),
+            slopes: plan.slopes.iter().map(|slope| factor(*slope)).collect(),
             lengths: vec![0; batch],
-            keys: vec![T::ZERO; size],
-            values: vec![T::ZERO; size],
+            keys: vec![T::ZERO; batch * heads * room * head_dim],
+            values: vec![T::ZERO; batch * heads * room * padded(head_dim)],
+            query: vec![T::ZERO; head_dim],
         };
         let width = heads * head_dim;
         with_all::<T, _, 2>([keys, values], |[keys, values]| {
@@ -102,12 +105,17 @@ impl<T: Real> AttentionCell<T> {
         Ok(())
     }
 
+    fn padded(&self) -> usize {
+        padded(self.head_dim)
+    }
+
     fn append(&mut self, row: usize, key: &[T], value: &[T]) {
         let (size, at) = (self.head_dim, self.lengths[row]);
         for head in 0..self.heads {
-            let from = (row * self.heads + head) * self.room * size;
-            self.values[from + at * size..][..size].copy_from_slice(&value[head * size..][..size]);
-            let tile = &mut self.keys[from + at / KEYS * KEYS * size..][..KEYS * size];
+            let room = (row * self.heads + head) * self.room;
+            let into = (room + at) * self.padded();
+            self.values[into..][..size].copy_from_slice(&value[head * size..][..size]);
+            let tile = &mut self.keys[(room + at / KEYS * KEYS) * size..][..KEYS * size];
             for (d, key) in key[head * size..][..size].iter().enumerate() {
                 tile[d * KEYS + at % KEYS] = *key;
             }
@@ -117,7 +125,7 @@ impl<T: Real> AttentionCell<T> {
 }
 
 struct Step<'a, T> {
-    cell: &'a AttentionCell<T>,
+    cell: &'a mut AttentionCell<T>,
     q: &'a [T],
     ys: &'a mut [T],
 }
@@ -128,29 +136,59 @@ impl<T: Real> Kernel for Step<'_, T> {
     #[inline(always)]
     fn run<A: Arith>(self) {
         let cell = self.cell;
-        let (size, share) = (cell.head_dim, cell.room * cell.head_dim);
+        let (size, padded) = (cell.head_dim, cell.padded());
+        let (key_share, value_share) = (cell.room * size, cell.room * padded);
         let heads = self.q.chunks_exact(size).zip(self.ys.chunks_exact_mut(size)).enumerate();
         for (task, (q, y)) in heads {
             let (length, slope) = (cell.lengths[task / cell.heads], cell.slopes[task % cell.heads]);
-            let keys = cell.keys[task * share..][..share].chunks_exact(KEYS * size);
-            let values = cell.values[task * share..][..share].chunks_exact(KEYS * size);
+            let keys = cell.keys[task * key_share..][..key_share].chunks_exact(KEYS * size);
+            let values = cell.values[task * value_share..][..value_share].chunks_exact(KEYS * padded);
+            for (scaled, q) in cell.query.iter_mut().zip(q) {
+                *scaled = *q * cell.scale;
+            }
+            let q = Matrix::new(&cell.query, size);
             let mut normalizer = Normalizer::EMPTY;
             y.fill(T::ZERO);
             for (tile, (keys, values)) in keys.zip(values).enumerate().take(length.div_ceil(KEYS)) {
                 let visible = KEYS.min(length - tile * KEYS);
                 let mut scores = [T::ZERO; KEYS];
-                for (q, keys) in q.iter().zip(keys.chunks_exact(KEYS)) {
-                    for x in 0..KEYS {
-                        scores[x] = A::fma(*q, keys[x], scores[x]);
+                panel::<A, T>(&mut scores, KEYS, [1, KEYS, size], q, keys, KEYS, Start::Zero);
+                let distance = T::of((length - 1 - tile * KEYS) as f64);
+                for (x, score) in scores.iter_mut().enumerate() {
+                    let seen = biased::<A, T>(*score, distance - T::of(x as f64), slope);
+                    *score = if x < visible { seen } else { T::NEG_INFINITY };
+                }
+                let mut most = [T::NEG_INFINITY; CHAINS];
+                for scores in scores.chunks_exact(CHAINS) {
+                    for x in 0..CHAINS {
+                        most[x] = most[x].maximum(scores[x]);
                     }
                 }
-                score::<A, T>(&mut scores, visible, length - 1 - tile * KEYS, cell.scale, slope);
-                normalizer.absorb::<A>(&mut scores, y);
-                for (weight, value) in scores.iter().zip(values.chunks_exact(size)).take(visible) {
-                    add_weighted::<A, T>(y, *weight, value);
+                let shrink = normalizer.raise::<A>(combine(most, T::maximum));
+                for score in &mut scores {
+                    *score = exp2::<A, T>(*score - normalizer.maximum);
+                }
+                let mut sums = [T::ZERO; CHAINS];
+                for weights in scores.chunks_exact(CHAINS) {
+                    for x in 0..CHAINS {
+                        sums[x] += weights[x];
+                    }
+                }
+                normalizer.add::<A>(shrink, combine(sums, |a, b| a + b));
+                for y in y.iter_mut() {
+                    *y *= shrink;
+                }
+                let weights = Matrix::new(&scores, KEYS);
+                for first in (0..size).step_by(PANEL) {
+                    let shape = [1, PANEL.min(size - first), visible];
+                    let values = &values[first..];
+                    panel::<A, T>(&mut y[first..], size, shape, weights, values, padded, Start::Existing);
                 }
             }
-            normalizer.finish(y);
+            let inverse = T::ONE / normalizer.sum;
+            for y in y {
+                *y = finish(*y, inverse);
+            }
         }
     }
 }

@@ -22,8 +22,22 @@ use crate::{parallel, reference};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use kernel::{Backward, Forward, Head};
 use rayon::prelude::*;
-use softmax::Normalizer;
+use softmax::{Normalizer, factor};
 use std::sync::OnceLock;
+
+/// Columns a product computes together; wider heads take several.
+const PANEL: usize = 32;
+
+/// Values a row of `head_dim` takes where products read it in panels.
+fn padded(head_dim: usize) -> usize {
+    let rest = match head_dim % PANEL {
+        0 => 0,
+        1..=8 => 8,
+        9..=16 => 16,
+        _ => PANEL,
+    };
+    head_dim / PANEL * PANEL + rest
+}
 
 /// What [`attention`] needs besides queries, keys and values.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,8 +124,8 @@ impl Plan {
             time: self.time,
             head_dim: self.head_dim,
             past: self.past[row],
-            scale: T::of(self.scale),
-            slope: T::of(self.slopes[head]),
+            factor: factor(self.scale),
+            slope: factor(self.slopes[head]),
         }
     }
 
@@ -122,7 +136,10 @@ impl Plan {
         out.par_chunks_mut(length * stride).zip(values.par_chunks(length * stride)).for_each(|(out, row)| {
             for (head, values) in row.chunks_exact(length * size).enumerate() {
                 for (at, token) in values.chunks_exact(size).enumerate() {
-                    out[at * stride + head * size..][..size].copy_from_slice(token);
+                    // Short, and a call of memcpy costs more than its values.
+                    for (out, value) in out[at * stride + head * size..][..size].iter_mut().zip(token) {
+                        *out = *value;
+                    }
                 }
             }
         });
@@ -221,6 +238,7 @@ impl<T: Real> CustomOp3 for Attention<T> {
                     let from = row * time * self.plan.stride() + offset;
                     dispatch(Backward {
                         head: self.plan.head(task, [q, k, v]),
+                        scale: T::of(self.plan.scale),
                         ys: &ys[from..],
                         ys_grad: &ys_grad[from..],
                         normalizers: &normalizers[task * time..][..time],

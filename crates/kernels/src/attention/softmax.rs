@@ -1,13 +1,16 @@
-//! The running softmax over tiles of keys, one query at a time: shared by all forms of attention, so that
-//! their bits agree.
+//! The running softmax over tiles of keys: shared by all forms of attention, so that their bits agree.
+//!
+//! Scores are kept in units of ln 2, so that a weight is a power of two; queries bring the factor with them.
 
 use crate::isa::Arith;
 use crate::real::Real;
 
 /// Keys of a tile. Tiles begin at multiples of it, whatever the queries.
 pub(super) const KEYS: usize = 32;
+/// Chains in which the weights of a tile are summed: key x belongs to chain x modulo 8.
+pub(super) const CHAINS: usize = 8;
 
-/// Largest score of a query so far, and the sum of `exp(score − maximum)`.
+/// Largest score of a query so far, and the sum of `2^(score − maximum)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Normalizer<T> {
     pub(super) maximum: T,
@@ -17,78 +20,67 @@ pub(super) struct Normalizer<T> {
 impl<T: Real> Normalizer<T> {
     pub(super) const EMPTY: Self = Normalizer { maximum: T::NEG_INFINITY, sum: T::ZERO };
 
-    /// Turns a tile's scores into weights relative to the new maximum, and brings `ys`, the weighted values
-    /// so far, to that maximum too.
+    /// Takes a tile's maximum in; returns the factor that brings what was summed so far to the new maximum.
     #[inline(always)]
-    pub(super) fn absorb<A: Arith>(&mut self, scores: &mut [T; KEYS], ys: &mut [T]) {
-        let maximum = self.maximum.maximum(tree(*scores, T::maximum));
-        let shrink = (self.maximum - maximum).exp::<A>();
-        for score in scores.iter_mut() {
-            *score = (*score - maximum).exp::<A>();
-        }
-        self.sum = A::fma(self.sum, shrink, tree(*scores, |a, b| a + b));
+    pub(super) fn raise<A: Arith>(&mut self, tile: T) -> T {
+        let maximum = self.maximum.maximum(tile);
+        let shrink = exp2::<A, T>(self.maximum - maximum);
         self.maximum = maximum;
-        // Most tiles do not raise the maximum, and a factor of one changes nothing.
-        if shrink != T::ONE {
-            for y in ys {
-                *y *= shrink;
-            }
-        }
+        shrink
     }
 
-    /// Divides the weighted values by the sum of the weights.
+    /// Takes the sum of a tile's weights in.
     #[inline(always)]
-    pub(super) fn finish(&self, ys: &mut [T]) {
-        let inverse = T::ONE / self.sum;
-        for y in ys {
-            *y *= inverse;
-        }
-    }
-
-    /// The weights themselves, once all tiles are absorbed; `scores` come from [`score`].
-    #[inline(always)]
-    pub(super) fn weights<A: Arith>(&self, scores: &mut [T; KEYS]) {
-        let inverse = T::ONE / self.sum;
-        for score in scores.iter_mut() {
-            *score = (*score - self.maximum).exp::<A>() * inverse;
-        }
+    pub(super) fn add<A: Arith>(&mut self, shrink: T, tile: T) {
+        self.sum = A::fma(self.sum, shrink, tile);
     }
 }
 
-/// Dot products to scores: scaled, with the linear bias, −∞ from key `visible` on. `distance` is the query's
-/// position less that of the tile's first key.
+/// A weighted value divided by the sum of the weights, given its inverse. Adding zero turns −0 into 0: which
+/// of the two a sum is may depend on hidden keys, whose weight is zero.
 #[inline(always)]
-pub(super) fn score<A: Arith, T: Real>(
-    dots: &mut [T; KEYS],
-    visible: usize,
-    distance: usize,
-    scale: T,
-    slope: T,
-) {
-    let distance = T::of(distance as f64);
-    for (x, dot) in dots.iter_mut().enumerate() {
-        let score = A::fma(-slope, distance - T::of(x as f64), *dot * scale);
-        *dot = if x < visible { score } else { T::NEG_INFINITY };
-    }
+pub(super) fn finish<T: Real>(y: T, inverse: T) -> T {
+    y * inverse + T::ZERO
 }
 
-/// Combines all lanes in an order that does not depend on how many are used.
+/// A score from a dot product whose query was multiplied by [`factor`]; `distance` is between query and key.
 #[inline(always)]
-fn tree<T: Real>(mut lanes: [T; KEYS], combine: impl Fn(T, T) -> T) -> T {
-    let mut half = KEYS / 2;
-    while half > 0 {
-        for x in 0..half {
-            lanes[x] = combine(lanes[x], lanes[x + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+pub(super) fn biased<A: Arith, T: Real>(dot: T, distance: T, slope: T) -> T {
+    A::fma(-slope, distance, dot)
 }
 
-/// `ys += weight · values`.
+/// A scale or slope in units of ln 2.
 #[inline(always)]
-pub(super) fn add_weighted<A: Arith, T: Real>(ys: &mut [T], weight: T, values: &[T]) {
-    for (y, value) in ys.iter_mut().zip(values) {
-        *y = A::fma(weight, *value, *y);
+pub(super) fn factor<T: Real>(value: f64) -> T {
+    T::of(value * std::f64::consts::LOG2_E)
+}
+
+/// Combines the chains.
+#[inline(always)]
+pub(super) fn combine<T: Copy>(chains: [T; CHAINS], both: impl Fn(T, T) -> T) -> T {
+    let [a, b, c, d, e, f, g, h] = chains;
+    both(both(both(a, e), both(c, g)), both(both(b, f), both(d, h)))
+}
+
+/// 2 to the power of `x` for x ≤ 0, −∞ or NaN; exactly 1 at 0. In single precision a polynomial on
+/// [−1/2, 1/2] that is fitted to a relative error of 9.2e−8, and 0 below −126.
+#[inline(always)]
+pub(super) fn exp2<A: Arith, T: Real>(x: T) -> T {
+    if size_of::<T>() != size_of::<f32>() {
+        return T::of(libm::exp2(x.wide()));
     }
+    // 1.5 · 2^23 rounds to the nearest integer; 127 more leaves the exponent of the result in the low bits.
+    const MAGIC: f32 = 12_582_912.0 + 127.0;
+    // Exact, and no instruction: T is f32.
+    let x = x.wide() as f32;
+    let shifted = x + MAGIC;
+    let r = x - (shifted - MAGIC);
+    let mut p = 1.326_472_2e-3;
+    p = A::fma(p, r, 9.671_513e-3);
+    p = A::fma(p, r, 5.550_733_8e-2);
+    p = A::fma(p, r, 2.402_224_2e-1);
+    p = A::fma(p, r, 6.931_469_8e-1);
+    p = A::fma(p, r, 1.0);
+    let power = p * f32::from_bits(shifted.to_bits() << 23);
+    T::of(f64::from(if x < -126.0 { 0.0 } else { power }))
 }

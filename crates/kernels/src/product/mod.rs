@@ -12,12 +12,12 @@ mod tile;
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::parallel;
 use crate::real::Real;
-use tile::{COLUMNS, tile};
+use tile::tile;
 
+/// Columns of a panel: four registers of `f32` with AVX2, two with AVX-512.
+const COLUMNS: usize = 32;
 /// Depth of a block: 8 rows of `A` and one panel of `B` stay in the nearest cache.
 const DEPTH: usize = 256;
-/// Rows of a tile at most, in any variant.
-const MOST_ROWS: usize = 8;
 
 /// A matrix inside a slice: element `(i, j)` stands at `i · row + j · column`.
 #[derive(Clone, Copy, Debug)]
@@ -199,88 +199,100 @@ fn block<A: Arith, T: Real>(
     panels: &[T],
     start: Start,
 ) {
+    let existing = start == Start::Existing;
+    let mut first = 0;
+    // One row alone waits for each multiply-add; two panels at once fill the gap.
+    while m == 1 && n - first >= 2 * COLUMNS {
+        let b = &panels[first * depth..];
+        tile::<A, T, 1, 2, COLUMNS>(&mut c[first..], c_stride, a, b, COLUMNS, depth, existing);
+        first += 2 * COLUMNS;
+    }
+    while first < n {
+        let shape = [m, COLUMNS.min(n - first), depth];
+        panel::<A, T>(&mut c[first..], c_stride, shape, a, &panels[first * depth..], COLUMNS, start);
+        first += COLUMNS;
+    }
+}
+
+/// `C[m, n] (+)= A[m, k] · B[k, n]` for n up to 32, read where they stand. Rows of `b` begin every `b_stride`
+/// values and can be read to the next of 8, 16 and 32 columns, whatever stands there.
+#[inline(always)]
+pub(crate) fn panel<A: Arith, T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    shape: [usize; 3],
+    a: Matrix<'_, T>,
+    b: &[T],
+    b_stride: usize,
+    start: Start,
+) {
+    let [m, n, k] = shape;
+    if k == 0 {
+        return begin(c, c_stride, m, n, start);
+    }
+    match n {
+        0..=8 => strips::<A, T, 8>(c, c_stride, shape, a, b, b_stride, start),
+        9..=16 => strips::<A, T, 16>(c, c_stride, shape, a, b, b_stride, start),
+        _ => strips::<A, T, 32>(c, c_stride, shape, a, b, b_stride, start),
+    }
+}
+
+/// [`panel`] with the number of columns it is computed with: as many rows at once as there are registers.
+#[inline(always)]
+fn strips<A: Arith, T: Real, const W: usize>(
+    c: &mut [T],
+    c_stride: usize,
+    [m, n, depth]: [usize; 3],
+    a: Matrix<'_, T>,
+    b: &[T],
+    b_stride: usize,
+    start: Start,
+) {
     // A tile has the same number of bytes in either precision.
-    let most = (A::TILE_ROWS * 4 / size_of::<T>()).max(1);
+    let most = A::TILE_ROWS * 4 * COLUMNS / (size_of::<T>() * W);
     let mut first = 0;
     while first < m {
         let left = m - first;
-        let shape = [n, depth];
-        let (c, a) = (&mut c[first * c_stride..], a.from(first, 0));
-        first += if most >= 8 && left >= 8 {
-            rows::<A, T, 8>(c, c_stride, shape, a, panels, start)
+        let (c, a, shape) = (&mut c[first * c_stride..], a.from(first, 0), [n, depth]);
+        first += if W == 16 && most >= 16 && left >= 16 {
+            strip::<A, T, 16, W>(c, c_stride, shape, a, b, b_stride, start)
+        } else if most >= 8 && left >= 8 {
+            strip::<A, T, 8, W>(c, c_stride, shape, a, b, b_stride, start)
         } else if most >= 4 && left >= 4 {
-            rows::<A, T, 4>(c, c_stride, shape, a, panels, start)
+            strip::<A, T, 4, W>(c, c_stride, shape, a, b, b_stride, start)
         } else if most >= 2 && left >= 2 {
-            rows::<A, T, 2>(c, c_stride, shape, a, panels, start)
+            strip::<A, T, 2, W>(c, c_stride, shape, a, b, b_stride, start)
         } else {
-            rows::<A, T, 1>(c, c_stride, shape, a, panels, start)
+            strip::<A, T, 1, W>(c, c_stride, shape, a, b, b_stride, start)
         };
     }
 }
 
-/// `R` rows of `A`, laid out `[depth, R]`, against all panels. Returns `R`.
+/// `R` rows. Returns `R`.
 #[inline(always)]
-fn rows<A: Arith, T: Real, const R: usize>(
-    c: &mut [T],
-    c_stride: usize,
-    shape: [usize; 2],
-    a: Matrix<'_, T>,
-    panels: &[T],
-    start: Start,
-) -> usize {
-    let depth = shape[1];
-    if R == 1 && a.column == 1 {
-        strip::<A, T, R>(c, c_stride, shape, &a.values[..depth], panels, start);
-        return R;
-    }
-    let mut buffer = [T::ZERO; MOST_ROWS * DEPTH];
-    let packed = &mut buffer[..R * depth];
-    for i in 0..R {
-        let row = a.from(i, 0).values.iter().step_by(a.column.max(1));
-        for (into, value) in packed[i..].iter_mut().step_by(R).zip(row) {
-            *into = *value;
-        }
-    }
-    strip::<A, T, R>(c, c_stride, shape, packed, panels, start);
-    R
-}
-
-/// A strip of `R` rows against all panels.
-#[inline(always)]
-fn strip<A: Arith, T: Real, const R: usize>(
+fn strip<A: Arith, T: Real, const R: usize, const W: usize>(
     c: &mut [T],
     c_stride: usize,
     [n, depth]: [usize; 2],
-    a: &[T],
-    panels: &[T],
+    a: Matrix<'_, T>,
+    b: &[T],
+    b_stride: usize,
     start: Start,
-) {
+) -> usize {
     let existing = start == Start::Existing;
-    let whole = n / COLUMNS;
-    let mut panel = 0;
-    while panel < whole {
-        let (at, b) = (panel * COLUMNS, &panels[panel * depth * COLUMNS..]);
-        // One row alone waits for each multiply-add; two panels at once fill the gap.
-        if R == 1 && whole - panel >= 2 {
-            tile::<A, T, R, 2>(&mut c[at..], c_stride, a, &b[..2 * depth * COLUMNS], existing);
-            panel += 2;
-        } else {
-            tile::<A, T, R, 1>(&mut c[at..], c_stride, a, &b[..depth * COLUMNS], existing);
-            panel += 1;
-        }
+    if n == W {
+        tile::<A, T, R, 1, W>(c, c_stride, a, b, b_stride, depth, existing);
+        return R;
     }
-    let at = whole * COLUMNS;
-    let width = n - at;
-    if width > 0 {
-        let mut edge = [[T::ZERO; COLUMNS]; R];
-        for i in 0..R {
-            edge[i][..width].copy_from_slice(&c[i * c_stride + at..][..width]);
-        }
-        tile::<A, T, R, 1>(edge.as_flattened_mut(), COLUMNS, a, &panels[at * depth..], existing);
-        for i in 0..R {
-            c[i * c_stride + at..][..width].copy_from_slice(&edge[i][..width]);
-        }
+    let mut edge = [[T::ZERO; W]; R];
+    for i in 0..R {
+        edge[i][..n].copy_from_slice(&c[i * c_stride..][..n]);
     }
+    tile::<A, T, R, 1, W>(edge.as_flattened_mut(), W, a, b, b_stride, depth, existing);
+    for i in 0..R {
+        c[i * c_stride..][..n].copy_from_slice(&edge[i][..n]);
+    }
+    R
 }
 
 #[cfg(test)]
