@@ -17,7 +17,7 @@ fn a_second_run_finds_everything_done() {
     let (table, notes) = succeed(folder.path(), &["run", "tiny.toml"]);
     assert!(notes.contains(&format!("{TINY_CELLS} cells to run, 0 stand already")), "{notes}");
     for word in
-        ["Accuracy on delayed-recall", "Reach", "Gradient norm", "Throughput", "transformer", "Chance"]
+        ["accuracy on delayed-recall", "reach", "Gradient norm", "Time of one pass", "transformer", "Chance"]
     {
         assert!(table.contains(word), "no {word} in {table}");
     }
@@ -61,7 +61,7 @@ fn another_number_of_steps_makes_new_cells_beside_the_old() {
     let (table, notes) = succeed(folder.path(), &["run", "tiny.toml", "--set", "train.steps=5"]);
     // A timed step is the same step whatever the number of steps.
     assert!(notes.contains("16 cells to run, 8 stand already"), "{notes}");
-    assert!(table.contains("5 optimizer steps") && !table.contains("4 optimizer steps"), "{table}");
+    assert!(table.contains("in 5 steps") && !table.contains("in 4 steps"), "{table}");
     assert_eq!(cells(&results).len(), TINY_CELLS + 16);
     let now = files(&results.join("cells"));
     assert!(old.iter().all(|(path, bytes)| now.get(path) == Some(bytes)), "an old cell was touched");
