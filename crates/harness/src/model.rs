@@ -11,7 +11,7 @@ use seqbench_core::{
     ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, Params, Registry, Result, SequenceCore,
     Signature, State,
 };
-use seqbench_kernels::gather_steps;
+use seqbench_kernels::{add, gather_steps};
 use seqbench_layers::{Embedding, LayerNorm, Linear, Mlp, RmsNorm, sinusoidal};
 
 /// What a model carries between two chunks of a sequence.
@@ -274,9 +274,9 @@ impl Layer {
             return self.core.forward(xs, Some(state), lengths);
         };
         let (ys, state) = self.core.forward(&residual.norm.forward(xs)?, Some(state), lengths)?;
-        let mut xs = xs.add(&ys)?;
+        let mut xs = add(xs, &ys)?;
         if let Some((norm, mlp)) = &residual.mlp {
-            xs = xs.add(&mlp.forward(&norm.forward(&xs)?)?)?;
+            xs = add(&xs, &mlp.forward(&norm.forward(&xs)?)?)?;
         }
         Ok((xs, state))
     }

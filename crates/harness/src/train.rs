@@ -7,6 +7,7 @@ use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
 use candle_core::{DType, Device, Tensor, Var};
 use seqbench_core::{Batch, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
 use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings};
+use seqbench_kernels::tape::Tape;
 use seqbench_kernels::{cross_entropy, mean_squared_error};
 
 /// A model in training: its parameters, the two views of them, and the optimizer.
@@ -128,6 +129,7 @@ impl Trainer {
             } else {
                 windows(&batch.inputs, &vec![start; batch.inputs.batch], width)
             };
+            let tape = Tape::record()?;
             let (ys, end) = self.model.forward(&inputs, state.as_ref(), None)?;
             let within = |step: usize| (start..start + width).contains(&step);
             let here: Vec<(usize, usize)> = steps.iter().copied().filter(|(_, step)| within(*step)).collect();
@@ -139,7 +141,7 @@ impl Trainer {
                     loss = loss.affine(here.len() as f64 / steps.len() as f64, 0.0)?;
                 }
                 total += loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-                let found = loss.backward()?;
+                let found = tape.backward(&loss)?;
                 for (sum, variable) in sums.iter_mut().zip(&self.variables) {
                     let Some(gradient) = found.get(variable.as_tensor()) else { continue };
                     *sum = Some(match sum.take() {

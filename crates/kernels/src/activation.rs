@@ -8,6 +8,7 @@ use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
 use crate::rows::each_block;
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use std::marker::PhantomData;
 
@@ -19,7 +20,7 @@ pub fn gelu(xs: &Tensor) -> Result<Tensor> {
     if !fused(xs) {
         return reference::activation::gelu(xs);
     }
-    xs.contiguous()?.apply_op1(Elementwise::<Gelu>(PhantomData))
+    tape::apply1(&xs.contiguous()?, Elementwise::<Gelu>(PhantomData))
 }
 
 /// `x · σ(x)` with σ the logistic function; any shape, which the result keeps.
@@ -30,7 +31,7 @@ pub fn silu(xs: &Tensor) -> Result<Tensor> {
     if !fused(xs) {
         return reference::activation::silu(xs);
     }
-    xs.contiguous()?.apply_op1(Elementwise::<Silu>(PhantomData))
+    tape::apply1(&xs.contiguous()?, Elementwise::<Silu>(PhantomData))
 }
 
 /// Elements handed to one thread at a time.

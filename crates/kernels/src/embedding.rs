@@ -1,6 +1,7 @@
 //! Learned vectors of tokens.
 
 use crate::gather::gather_rows;
+use crate::tape;
 use candle_core::{Result, Tensor, bail};
 
 /// Looks tokens up: `table` is `[vocab, dim]`, `ids` are the tokens of `[batch, time]` in row-major order;
@@ -20,5 +21,6 @@ pub fn embedding(table: &Tensor, ids: &[u32], shape: (usize, usize)) -> Result<T
     if let Some(at) = ids.iter().position(|&id| id as usize >= vocab) {
         bail!("embedding: token {} at position {at} is outside the vocabulary of {vocab}", ids[at]);
     }
-    gather_rows(table, ids.iter().map(|&id| id as usize).collect())?.reshape((batch, time, dim))
+    let rows = gather_rows(table, ids.iter().map(|&id| id as usize).collect())?;
+    tape::reshape(&rows, (batch, time, dim))
 }

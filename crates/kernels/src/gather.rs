@@ -6,6 +6,7 @@
 use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
 /// The vectors at `(row, step)` of `ys`: `[batch, time, dim] -> [n, dim]`, in the order of `at`.
@@ -23,7 +24,7 @@ pub fn gather_steps(ys: &Tensor, at: &[(usize, usize)]) -> Result<Tensor> {
         bail!("gather_steps: position ({row}, {step}) lies outside [batch {batch}, time {time}]");
     }
     let rows = at.iter().map(|(row, step)| row * time + step).collect();
-    gather_rows(&ys.reshape((batch * time, dim))?, rows)
+    gather_rows(&tape::reshape(ys, (batch * time, dim))?, rows)
 }
 
 /// Rows of a matrix: `[rows, dim] -> [n, dim]`. The caller has checked the indices.
@@ -31,7 +32,7 @@ pub(crate) fn gather_rows(table: &Tensor, rows: Vec<usize>) -> Result<Tensor> {
     if !fused(table) {
         return reference::gather::gather_rows(table, &rows);
     }
-    table.contiguous()?.apply_op1(GatherRows { rows })
+    tape::apply1(&table.contiguous()?, GatherRows { rows })
 }
 
 struct GatherRows {

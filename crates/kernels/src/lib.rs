@@ -15,6 +15,7 @@ mod parallel;
 mod plumbing;
 mod product;
 mod rows;
+pub mod tape;
 
 mod activation;
 mod attention;
@@ -26,6 +27,7 @@ mod norm;
 pub mod optimizer;
 mod recurrence;
 pub mod reference;
+mod residual;
 mod rope;
 mod scan;
 
@@ -37,5 +39,6 @@ pub use linear::{LinearCell, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
 pub use norm::{layer_norm, rms_norm};
 pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
+pub use residual::add;
 pub use rope::{Rope, rope};
 pub use scan::{ScanCell, ScanParameters, diagonal_scan};

@@ -6,6 +6,7 @@ use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_a
 use crate::product::{Matrix, Packed, Start, multiply};
 use crate::real::Real;
 use crate::reference;
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
 /// Applies `y = x Wᵀ + b` to the last dimension: xs `[.., in]`, weight `[out, in]`, bias `[out]`, result
@@ -19,8 +20,8 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Ten
         return reference::linear(xs, weight, bias);
     }
     let (xs, weight) = (xs.contiguous()?, weight.contiguous()?);
-    let Some(bias) = bias else { return xs.apply_op2(&weight, Linear) };
-    xs.apply_op3(&weight, &bias.contiguous()?, Linear)
+    let Some(bias) = bias else { return tape::apply2(&xs, &weight, Linear) };
+    tape::apply3(&xs, &weight, &bias.contiguous()?, Linear)
 }
 
 pub(crate) fn check(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {

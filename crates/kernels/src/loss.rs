@@ -9,6 +9,7 @@ use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
 use crate::rows::{ROW_BLOCK, each_block, largest, sum};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
 /// Mean cross entropy in nats: `logits` `[n, classes]`, one target class a row; returns a scalar.
@@ -215,11 +216,11 @@ fn gradients<T: Real, L: RowLoss>(loss: &L, xs: &Tensor, scales: &[T]) -> Result
 }
 
 fn averaged(xs: &Tensor, loss: impl RowLoss) -> Result<Tensor> {
-    xs.contiguous()?.apply_op1(Averaged(loss))
+    tape::apply1(&xs.contiguous()?, Averaged(loss))
 }
 
 fn by_row(xs: &Tensor, loss: impl RowLoss) -> Result<Tensor> {
-    xs.contiguous()?.apply_op1(ByRow(loss))
+    tape::apply1(&xs.contiguous()?, ByRow(loss))
 }
 
 struct Averaged<L>(L);

@@ -10,6 +10,7 @@ use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
 use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two, sum};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 
 /// `(x − mean) / √(variance + eps) · weight + bias` over the last dimension, with the biased variance.
@@ -23,7 +24,7 @@ pub fn layer_norm(xs: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resu
     if !fused(xs) {
         return reference::norm::layer_norm(xs, weight, bias, eps);
     }
-    xs.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNorm { eps })
+    tape::apply3(&xs.contiguous()?, &weight.contiguous()?, &bias.contiguous()?, LayerNorm { eps })
 }
 
 /// `x / √(mean(x²) + eps) · weight` over the last dimension.
@@ -37,7 +38,7 @@ pub fn rms_norm(xs: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if !fused(xs) {
         return reference::norm::rms_norm(xs, weight, eps);
     }
-    xs.contiguous()?.apply_op2(&weight.contiguous()?, RmsNorm { eps })
+    tape::apply2(&xs.contiguous()?, &weight.contiguous()?, RmsNorm { eps })
 }
 
 fn check(name: &str, xs: &Tensor, parameters: &[(&str, &Tensor)]) -> Result<()> {

@@ -21,23 +21,6 @@ pub(crate) fn split(items: usize, parts: usize) -> impl Iterator<Item = (usize, 
     })
 }
 
-/// Cuts `values` after every range's `count · width` elements: the disjoint parts that [`split`]'s ranges
-/// own.
-pub(crate) fn shards<'a, T>(
-    values: &'a mut [T],
-    width: usize,
-    ranges: &[(usize, usize)],
-) -> Vec<&'a mut [T]> {
-    let mut rest = values;
-    let mut found = Vec::with_capacity(ranges.len());
-    for (_, count) in ranges {
-        let (part, tail) = std::mem::take(&mut rest).split_at_mut(count * width);
-        found.push(part);
-        rest = tail;
-    }
-    found
-}
-
 /// Runs `work` on every item, each on its own thread where there is more than one. Items carry the disjoint
 /// parts of the outputs.
 pub(crate) fn each<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync + Send) {

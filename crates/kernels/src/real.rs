@@ -139,57 +139,48 @@ impl Real for f32 {
         if self > other { self } else { other }
     }
 
-    /// Cody–Waite reduction by ln 2 and a degree-6 polynomial on [−ln 2/2, ln 2/2].
     #[inline(always)]
     fn exp<A: Arith>(self) -> Self {
-        const MAGIC: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to the nearest integer
         // Written as a negated comparison, so that NaN passes through instead of being clamped.
         let x = if self > 89.0 { 89.0 } else { self };
         let low = x < -87.3;
         let x = if low { -87.3 } else { x };
-        let shifted = A::fma(x, std::f32::consts::LOG2_E, MAGIC);
-        let n = shifted - MAGIC;
-        let r = A::fma(n, -0.693_359_4, x);
-        let r = A::fma(n, 2.121_944_4e-4, r);
-        let mut p = 1.0 / 720.0;
-        p = A::fma(p, r, 1.0 / 120.0);
-        p = A::fma(p, r, 1.0 / 24.0);
-        p = A::fma(p, r, 1.0 / 6.0);
-        p = A::fma(p, r, 0.5);
-        p = A::fma(p, r, 1.0);
-        p = A::fma(p, r, 1.0);
+        let (p, bits) = exp_parts::<A>(x);
         // n reaches 128 just before overflow; two factors keep each exponent in range.
-        // Wrapping, because a check for overflow would keep the loop from being vectorised.
-        let bits = shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
         let half = bits >> 1;
-        let first = f32::from_bits((half.wrapping_add(127) << 23) as u32);
-        let second = f32::from_bits((bits.wrapping_sub(half).wrapping_add(127) << 23) as u32);
-        let value = p * first * second;
+        let value = p * power_of_two(half) * power_of_two(bits.wrapping_sub(half));
         if low { 0.0 } else { value }
     }
 
-    /// A rational-free odd polynomial below 0.625, `1 − 2/(e^{2x} + 1)` above: the latter alone loses all
-    /// relative accuracy near zero.
+    /// A rational function fitted on ±9 with a relative error of 2.1e−8 before rounding, so that it is as
+    /// accurate near zero as elsewhere; beyond, single precision knows no difference from ±1.
     #[inline(always)]
     fn tanh<A: Arith>(self) -> Self {
-        let magnitude = self.abs();
-        let square = self * self;
-        let mut p = -5.704_988_7e-3;
-        p = A::fma(p, square, 2.063_909e-2);
-        p = A::fma(p, square, -5.373_971_6e-2);
-        p = A::fma(p, square, 1.333_144_2e-1);
-        p = A::fma(p, square, -3.333_328e-1);
-        let small = A::fma(p * square, self, self);
-        let capped = if magnitude > 10.0 { 10.0 } else { magnitude };
-        let large = 1.0 - 2.0 / (Real::exp::<A>(capped + capped) + 1.0);
-        let large = if self < 0.0 { -large } else { large };
-        if magnitude < 0.625 {
-            small
-        } else if magnitude >= 0.625 {
-            large
-        } else {
-            self
-        }
+        // A chain of comparisons that NaN passes through.
+        let x = if self > 9.02 { 9.02 } else { self };
+        let x = if x < -9.02 { -9.02 } else { x };
+        let square = x * x;
+        let mut p = 1.331_890_2e-8;
+        p = A::fma(p, square, 2.058_335_6e-5);
+        p = A::fma(p, square, 3.494_027e-3);
+        p = A::fma(p, square, 1.337_971_2e-1);
+        p = A::fma(p, square, 1.0);
+        let mut q = 7.761_949e-7;
+        q = A::fma(q, square, 3.283_080_4e-4);
+        q = A::fma(q, square, 2.587_104_4e-2);
+        q = A::fma(q, square, 4.671_302_7e-1);
+        q = A::fma(q, square, 1.0);
+        let y = x * p / q;
+        let y = if self > 9.02 { 1.0 } else { y };
+        if self < -9.02 { -1.0 } else { y }
+    }
+
+    /// Within ±87 the exponential needs no second factor.
+    #[inline(always)]
+    fn sigmoid<A: Arith>(self) -> Self {
+        let x = if self > 87.0 { 87.0 } else { self };
+        let x = if x < -87.0 { -87.0 } else { x };
+        1.0 / (1.0 + exp_within::<A>(-x))
     }
 
     #[inline(always)]
@@ -237,6 +228,38 @@ impl Real for f32 {
     fn values(storage: &CpuStorage) -> Result<&[Self]> {
         storage.as_slice::<f32>()
     }
+}
+
+/// `e^x = p · 2^n` as `(p, n)`: Cody–Waite reduction by ln 2 and a polynomial of degree 6 on
+/// [−ln 2/2, ln 2/2].
+#[inline(always)]
+fn exp_parts<A: Arith>(x: f32) -> (f32, i32) {
+    const MAGIC: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to the nearest integer
+    let shifted = A::fma(x, std::f32::consts::LOG2_E, MAGIC);
+    let n = shifted - MAGIC;
+    let r = A::fma(n, -0.693_359_4, x);
+    let r = A::fma(n, 2.121_944_4e-4, r);
+    let mut p = 1.0 / 720.0;
+    p = A::fma(p, r, 1.0 / 120.0);
+    p = A::fma(p, r, 1.0 / 24.0);
+    p = A::fma(p, r, 1.0 / 6.0);
+    p = A::fma(p, r, 0.5);
+    p = A::fma(p, r, 1.0);
+    p = A::fma(p, r, 1.0);
+    // Wrapping, because a check for overflow would keep the loop from being vectorised.
+    (p, shifted.to_bits().wrapping_sub(MAGIC.to_bits()) as i32)
+}
+
+/// `e^x` for |x| ≤ 87, where one factor holds the exponent.
+#[inline(always)]
+fn exp_within<A: Arith>(x: f32) -> f32 {
+    let (p, n) = exp_parts::<A>(x);
+    p * power_of_two(n)
+}
+
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, WithDType, bail};
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ pub fn rope(xs: &Tensor, starts: &[u32], base: f64) -> Result<Tensor> {
     if !fused(xs) {
         return reference::rope(xs, starts, base);
     }
-    xs.contiguous()?.apply_op1(Rotation { rope, starts: starts.to_vec() })
+    tape::apply1(&xs.contiguous()?, Rotation { rope, starts: starts.to_vec() })
 }
 
 pub(crate) fn check(xs: &Tensor, starts: &[u32], base: f64) -> Result<Rope> {

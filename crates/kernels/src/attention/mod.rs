@@ -18,7 +18,7 @@ pub use cell::AttentionCell;
 use crate::isa::dispatch;
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all};
 use crate::real::Real;
-use crate::{parallel, reference};
+use crate::{parallel, reference, tape};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use kernel::{Backward, Forward, Head};
 use rayon::prelude::*;
@@ -163,8 +163,8 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let keep = q.track_op() || k.track_op() || v.track_op();
     match q.dtype() {
-        DType::F64 => q.apply_op3(&k, &v, Attention::<f64>::new(plan, keep)),
-        _ => q.apply_op3(&k, &v, Attention::<f32>::new(plan, keep)),
+        DType::F64 => tape::apply3(&q, &k, &v, Attention::<f64>::new(plan, keep)),
+        _ => tape::apply3(&q, &k, &v, Attention::<f32>::new(plan, keep)),
     }
 }
 

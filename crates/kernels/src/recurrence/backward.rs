@@ -1,163 +1,143 @@
-//! The backward pass of a recurrence: the loop over time for some rows of the batch, then the products over
-//! all of them.
+//! The backward pass of a recurrence over one block of rows: back through the steps of a chunk, then the
+//! products over the whole chunk while it is in the cache.
 
+use super::block::{gather, scatter, steps};
 use super::{Gating, Sizes};
-use crate::isa::{Arith, Kernel, dispatch};
-use crate::linear::{bias_gradient, weight_gradient};
-use crate::parallel;
-use crate::product::{Matrix, Packed, Start, multiply};
+use crate::isa::{Arith, Kernel};
+use crate::product::{Matrix, Packed, Start, accumulate_outer};
 use crate::real::Real;
 
-/// What the forward pass was given, what it left and what flows back; shapes as in the forward pass.
-#[derive(Clone, Copy)]
-pub(super) struct Pass<'a, G, T> {
+/// The weights as backward uses them.
+pub(super) struct Weights<T> {
+    /// `[gates, input]`
+    input: Packed<T>,
+    /// `[gates, hidden]`
+    recurrent: Packed<T>,
+}
+
+impl<T: Real> Weights<T> {
+    /// From w_ih `[gates, input]` and w_hh `[gates, hidden]`.
+    pub(super) fn new(w_ih: &[T], w_hh: &[T], gates: usize, input: usize, hidden: usize) -> Self {
+        Weights {
+            input: Packed::new(Matrix::new(w_ih, input), gates, input),
+            recurrent: Packed::new(Matrix::new(w_hh, hidden), gates, hidden),
+        }
+    }
+}
+
+/// One block of rows, whose tensors begin at its first row; shapes as in the forward pass.
+pub(super) struct Block<'a, G, T> {
     pub(super) gating: G,
+    /// Of the whole call, except `batch`: the rows of this block.
     pub(super) sizes: Sizes,
+    pub(super) weights: &'a Weights<T>,
     pub(super) xs: &'a [T],
-    pub(super) parameters: &'a [T],
-    pub(super) state: &'a [T],
+    pub(super) h0: &'a [T],
+    pub(super) c0: &'a [T],
     pub(super) lengths: Option<&'a [usize]>,
-    pub(super) out: &'a [T],
+    pub(super) ys: &'a [T],
     pub(super) gates: &'a [T],
     pub(super) cells: &'a [T],
-    /// Gradient of `out`: `[batch, time + S, hidden]`.
-    pub(super) upstream: &'a [T],
+    /// Gradient of the outputs, `[rows, time, hidden]`.
+    pub(super) ys_gradient: Option<&'a [T]>,
+    /// Gradients of the returned states; they become those of the incoming ones.
+    pub(super) dh: &'a mut [T],
+    pub(super) dc: &'a mut [T],
+    /// `[rows, time, input]`, where the inputs are tracked.
+    pub(super) dxs: Option<&'a mut [T]>,
+    /// This block's share, zeros: `[gates, input]`, `[gates, hidden]` and `[gates]` one after another.
+    pub(super) dweights: &'a mut [T],
 }
 
-/// Gradients of the three operands, shaped like them.
-pub(super) struct Gradients<T> {
-    pub(super) xs: Vec<T>,
-    pub(super) parameters: Vec<T>,
-    pub(super) state: Vec<T>,
-}
-
-impl<G: Gating, T: Real> Pass<'_, G, T> {
-    /// All gradients, whatever the number of threads with the same bits.
-    pub(super) fn gradients(self) -> Gradients<T> {
-        let Sizes { batch, time, input, hidden } = self.sizes;
-        let width = G::GATES * hidden;
-        let (w_ih, rest) = self.parameters.split_at(width * input);
-        let recurrent = Packed::new(Matrix::new(&rest[..width * hidden], hidden), width, hidden);
-
-        let mut dgates = vec![T::ZERO; batch * time * width];
-        let mut dstate = vec![T::ZERO; batch * G::STATES * hidden];
-        let parts = parallel::parts(batch, batch * time * width * hidden);
-        let ranges: Vec<_> = parallel::split(batch, parts).collect();
-        let dgates_parts = parallel::shards(&mut dgates, time * width, &ranges);
-        let dstate_parts = parallel::shards(&mut dstate, G::STATES * hidden, &ranges);
-        let items: Vec<_> = ranges.into_iter().zip(dgates_parts).zip(dstate_parts).collect();
-        parallel::each(items, |(((first, rows), dgates), dstate)| {
-            dispatch(Shard { pass: self.rows(first, rows), recurrent: &recurrent, dgates, dstate });
-        });
-
-        let rows = batch * time;
-        let mut dxs = vec![T::ZERO; rows * input];
-        let (g, w) = (Matrix::new(&dgates, width), Matrix::new(w_ih, input));
-        multiply(&mut dxs, input, [rows, input, width], g, w, Start::Zero);
-        let xs = Matrix::new(self.xs, input);
-        let mut parameters = weight_gradient(&dgates, width, xs, input, rows);
-        let before = self.hidden_before();
-        parameters.extend(weight_gradient(&dgates, width, Matrix::new(&before, hidden), hidden, rows));
-        let bias = bias_gradient(&dgates, width);
-        // Both biases are added to the same sum.
-        parameters.extend_from_slice(&bias);
-        parameters.extend(bias);
-        Gradients { xs: dxs, parameters, state: dstate }
-    }
-
-    /// The part of the pass that concerns some rows of the batch.
-    fn rows(self, first: usize, rows: usize) -> Self {
-        let Sizes { time, hidden, .. } = self.sizes;
-        let part = |values, width| part(values, width, first, rows);
-        Pass {
-            sizes: Sizes { batch: rows, ..self.sizes },
-            state: part(self.state, G::STATES * hidden),
-            lengths: self.lengths.map(|lengths| &lengths[first..first + rows]),
-            out: part(self.out, (time + G::STATES) * hidden),
-            gates: part(self.gates, time * G::GATES * hidden),
-            cells: part(self.cells, time * (G::STATES - 1) * hidden),
-            upstream: part(self.upstream, (time + G::STATES) * hidden),
-            ..self
-        }
-    }
-
-    /// The hidden state each step began with, `[batch, time, hidden]`: the outputs shifted by one.
-    fn hidden_before(self) -> Vec<T> {
-        let Sizes { batch, time, hidden, .. } = self.sizes;
-        let mut before = Vec::with_capacity(batch * time * hidden);
-        for b in 0..batch {
-            before.extend_from_slice(&self.state[b * G::STATES * hidden..][..hidden]);
-            before.extend_from_slice(&self.out[b * (time + G::STATES) * hidden..][..(time - 1) * hidden]);
-        }
-        before
-    }
-}
-
-fn part<T>(values: &[T], width: usize, first: usize, rows: usize) -> &[T] {
-    &values[first * width..][..rows * width]
-}
-
-struct Shard<'a, G, T> {
-    pass: Pass<'a, G, T>,
-    /// `[gates, hidden]`
-    recurrent: &'a Packed<T>,
-    /// `[batch, time, gates]`
-    dgates: &'a mut [T],
-    /// `[batch, S, hidden]`
-    dstate: &'a mut [T],
-}
-
-impl<G: Gating, T: Real> Kernel for Shard<'_, G, T> {
+impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arith>(self) {
-        let Shard { pass, recurrent, dgates, dstate } = self;
-        let Sizes { batch, time, hidden, .. } = pass.sizes;
-        let width = G::GATES * hidden;
-        let cell = (G::STATES - 1) * hidden;
-        let out_row = (time + G::STATES) * hidden;
-
-        let mut dh = vec![T::ZERO; batch * hidden];
-        let mut dc = vec![T::ZERO; batch * cell];
-        for t in (0..=time).rev() {
-            // The state after t steps is what some rows returned.
-            for b in 0..batch {
-                if pass.lengths.map_or(time, |lengths| lengths[b]) == t {
-                    let returned = &pass.upstream[b * out_row + time * hidden..][..hidden + cell];
-                    add(&mut dh[b * hidden..][..hidden], &returned[..hidden]);
-                    add(&mut dc[b * cell..][..cell], &returned[hidden..]);
+    fn run<A: Arith>(mut self) {
+        let Sizes { batch: rows, time, input, hidden } = self.sizes;
+        let (width, cell) = (G::GATES * hidden, (G::STATES - 1) * hidden);
+        let most = steps(rows).min(time);
+        let (mut ch, mut cc) = (vec![T::ZERO; rows * hidden], vec![T::ZERO; rows * cell]);
+        let mut dgates = vec![T::ZERO; most * rows * width];
+        let mut befores = vec![T::ZERO; most * rows * hidden];
+        let mut afters = vec![T::ZERO; if G::KEEPS { 0 } else { most * rows * hidden }];
+        let mut inputs = vec![T::ZERO; most * rows * input];
+        let mut scratch = Vec::new();
+        let (dw_ih, rest) = self.dweights.split_at_mut(width * input);
+        let (dw_hh, db) = rest.split_at_mut(width * hidden);
+        for begin in (0..time).step_by(most).rev() {
+            let count = most.min(time - begin);
+            if !G::KEEPS {
+                gather(self.ys, [rows, time, hidden], begin, count, &mut afters);
+            }
+            for step in (0..count).rev() {
+                let t = begin + step;
+                for b in 0..rows {
+                    let (ch, cc) = (&mut ch[b * hidden..][..hidden], &mut cc[b * cell..][..cell]);
+                    // The state after this step is what some rows returned.
+                    if self.lengths.map_or(time, |lengths| lengths[b]) == t + 1 {
+                        add(ch, &self.dh[b * hidden..][..hidden]);
+                        add(cc, &self.dc[b * cell..][..cell]);
+                    }
+                    if let Some(gradient) = self.ys_gradient {
+                        add(ch, &gradient[(b * time + t) * hidden..][..hidden]);
+                    }
                 }
-            }
-            let Some(t) = t.checked_sub(1) else { break };
-            for b in 0..batch {
-                let step = b * time + t;
-                let (dh, dc) = (&mut dh[b * hidden..][..hidden], &mut dc[b * cell..][..cell]);
-                add(dh, &pass.upstream[b * out_row + t * hidden..][..hidden]);
                 let before = match t {
-                    0 => &pass.state[b * G::STATES * hidden + hidden..][..cell],
-                    _ => &pass.cells[(step - 1) * cell..][..cell],
+                    0 => self.c0,
+                    _ => &self.cells[(t - 1) * rows * cell..],
                 };
-                let after = &pass.cells[step * cell..][..cell];
-                let gates = &pass.gates[step * width..][..width];
-                pass.gating.backward::<A, T>(
-                    gates,
-                    before,
-                    after,
-                    dh,
-                    dc,
-                    &mut dgates[step * width..][..width],
-                );
+                let gates = if G::KEEPS {
+                    &self.gates[t * rows * width..][..rows * width]
+                } else {
+                    &afters[step * rows * width..][..rows * width]
+                };
+                let cells = [&before[..rows * cell], &self.cells[t * rows * cell..][..rows * cell]];
+                let dgates = &mut dgates[step * rows * width..][..rows * width];
+                self.gating.backward::<A, T>(gates, cells, &ch, &mut cc, dgates, hidden);
+                let dgates = Matrix::new(dgates, width);
+                self.weights.recurrent.product::<A>(&mut ch, hidden, rows, dgates, Start::Zero);
             }
-            let dgates = Matrix::new(&dgates[t * width..], time * width);
-            recurrent.product::<A>(&mut dh, hidden, batch, dgates, Start::Zero);
+
+            let depth = count * rows;
+            let dgates = &dgates[..depth * width];
+            hidden_before(self.h0, self.ys, self.sizes, begin, count, &mut befores);
+            accumulate_outer::<A, T>(dw_hh, [width, hidden, depth], dgates, &befores, &mut scratch);
+            gather(self.xs, [rows, time, input], begin, count, &mut inputs);
+            accumulate_outer::<A, T>(dw_ih, [width, input, depth], dgates, &inputs, &mut scratch);
+            for row in dgates.chunks_exact(width.max(1)) {
+                add(db, row);
+            }
+            if let Some(dxs) = &mut self.dxs {
+                let g = Matrix::new(dgates, width);
+                self.weights.input.product::<A>(&mut inputs, input, depth, g, Start::Zero);
+                scatter(&inputs, [rows, time, input], begin, count, dxs);
+            }
         }
-        for b in 0..batch {
-            let dstate = &mut dstate[b * G::STATES * hidden..][..hidden + cell];
-            dstate[..hidden].copy_from_slice(&dh[b * hidden..][..hidden]);
-            dstate[hidden..].copy_from_slice(&dc[b * cell..][..cell]);
+        for b in 0..rows {
+            // A row of length 0 returned what it was given.
+            let returned = self.lengths.is_some_and(|lengths| lengths[b] == 0);
+            let (dh, dc) = (&mut self.dh[b * hidden..][..hidden], &mut self.dc[b * cell..][..cell]);
+            if !returned {
+                dh.fill(T::ZERO);
+                dc.fill(T::ZERO);
+            }
+            add(dh, &ch[b * hidden..][..hidden]);
+            add(dc, &cc[b * cell..][..cell]);
         }
     }
+}
+
+/// The hidden state each step of a chunk began with, `[steps, rows, hidden]`: the outputs one step earlier.
+#[inline(always)]
+fn hidden_before<T: Real>(h0: &[T], ys: &[T], sizes: Sizes, begin: usize, count: usize, out: &mut [T]) {
+    let Sizes { batch: rows, time, hidden, .. } = sizes;
+    if begin > 0 {
+        return gather(ys, [rows, time, hidden], begin - 1, count, out);
+    }
+    let (first, rest) = out.split_at_mut(rows * hidden);
+    first.copy_from_slice(h0);
+    gather(ys, [rows, time, hidden], 0, count - 1, rest);
 }
 
 #[inline(always)]

@@ -38,9 +38,8 @@ pub fn lstm(
     if !fused(xs) {
         return reference::lstm(xs, w_ih, w_hh, b_ih, b_hh, h0, c0, lengths);
     }
-    let (ys, mut states) = operation::apply(Lstm, sizes, xs, &parameters, &[h0, c0], lengths)?;
-    let h = states.remove(0);
-    Ok((ys, h, states.remove(0)))
+    let [ys, h, c] = operation::apply(Lstm, sizes, xs, &parameters, [h0, c0], lengths)?;
+    Ok((ys, h, c))
 }
 
 /// One step of [`lstm`] on plain slices, equal to it bit for bit; allocates nothing a step.
@@ -71,23 +70,27 @@ impl Gating for Lstm {
     const GATES: usize = 4;
     const STATES: usize = 2;
 
+    const KEEPS: bool = true;
+
     #[inline(always)]
-    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T]) {
-        let hidden = h.len();
-        let c = &mut c[..hidden];
-        let (i, rest) = gates.split_at_mut(hidden);
-        let (f, rest) = rest.split_at_mut(hidden);
-        let (g, o) = rest.split_at_mut(hidden);
-        let o = &mut o[..hidden];
-        for j in 0..hidden {
-            i[j] = i[j].sigmoid::<A>();
-            f[j] = f[j].sigmoid::<A>();
-            g[j] = g[j].tanh::<A>();
-            o[j] = o[j].sigmoid::<A>();
-        }
-        for j in 0..hidden {
-            c[j] = A::fma(f[j], c[j], i[j] * g[j]);
-            h[j] = o[j] * c[j].tanh::<A>();
+    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize) {
+        let rows = h.chunks_exact_mut(hidden).zip(c.chunks_exact_mut(hidden));
+        for (gates, (h, c)) in gates.chunks_exact_mut(4 * hidden).zip(rows) {
+            let (input_forget, rest) = gates.split_at_mut(2 * hidden);
+            let (g, o) = rest.split_at_mut(hidden);
+            // One function a loop: each has its constants in registers.
+            for x in input_forget.iter_mut().chain(o.iter_mut()) {
+                *x = x.sigmoid::<A>();
+            }
+            for x in g.iter_mut() {
+                *x = x.tanh::<A>();
+            }
+            let (i, f) = input_forget.split_at(hidden);
+            let inputs = i.iter().zip(f).zip(g.iter().zip(o.iter()));
+            for ((h, c), ((i, f), (g, o))) in h.iter_mut().zip(c).zip(inputs) {
+                *c = A::fma(*f, *c, *i * *g);
+                *h = *o * c.tanh::<A>();
+            }
         }
     }
 
@@ -95,30 +98,33 @@ impl Gating for Lstm {
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
-        c_before: &[T],
-        c_after: &[T],
+        [before, after]: [&[T]; 2],
         dh: &[T],
         dc: &mut [T],
         dgates: &mut [T],
+        hidden: usize,
     ) {
-        let hidden = dh.len();
-        let (c_before, c_after, dc) = (&c_before[..hidden], &c_after[..hidden], &mut dc[..hidden]);
-        let (i, rest) = gates.split_at(hidden);
-        let (f, rest) = rest.split_at(hidden);
-        let (g, o) = rest.split_at(hidden);
-        let o = &o[..hidden];
-        let (di, rest) = dgates.split_at_mut(hidden);
-        let (df, rest) = rest.split_at_mut(hidden);
-        let (dg, d_o) = rest.split_at_mut(hidden);
-        let d_o = &mut d_o[..hidden];
-        for j in 0..hidden {
-            let squashed = c_after[j].tanh::<A>();
-            let dcell = A::fma(dh[j] * o[j], T::ONE - squashed * squashed, dc[j]);
-            di[j] = dcell * g[j] * i[j] * (T::ONE - i[j]);
-            df[j] = dcell * c_before[j] * f[j] * (T::ONE - f[j]);
-            dg[j] = dcell * i[j] * (T::ONE - g[j] * g[j]);
-            d_o[j] = dh[j] * squashed * o[j] * (T::ONE - o[j]);
-            dc[j] = dcell * f[j];
+        for row in 0..dh.len() / hidden {
+            let state = row * hidden..(row + 1) * hidden;
+            let (before, after) = (&before[state.clone()], &after[state.clone()]);
+            let (dh, dc) = (&dh[state.clone()], &mut dc[state]);
+            let gates = &gates[row * 4 * hidden..][..4 * hidden];
+            let (i, rest) = gates.split_at(hidden);
+            let (f, rest) = rest.split_at(hidden);
+            let (g, o) = rest.split_at(hidden);
+            let dgates = &mut dgates[row * 4 * hidden..][..4 * hidden];
+            let (di, rest) = dgates.split_at_mut(hidden);
+            let (df, rest) = rest.split_at_mut(hidden);
+            let (dg, d_o) = rest.split_at_mut(hidden);
+            for j in 0..hidden {
+                let squashed = after[j].tanh::<A>();
+                let dcell = A::fma(dh[j] * o[j], T::ONE - squashed * squashed, dc[j]);
+                di[j] = dcell * g[j] * i[j] * (T::ONE - i[j]);
+                df[j] = dcell * before[j] * f[j] * (T::ONE - f[j]);
+                dg[j] = dcell * i[j] * (T::ONE - g[j] * g[j]);
+                d_o[j] = dh[j] * squashed * o[j] * (T::ONE - o[j]);
+                dc[j] = dcell * f[j];
+            }
         }
     }
 }

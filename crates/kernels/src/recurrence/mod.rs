@@ -2,9 +2,11 @@
 //! would need memory quadratic in time and would overflow the stack.
 //!
 //! A [`Gating`] says what one step does with its pre-activations; everything else is shared. The batch is
-//! split over threads; weight gradients are products over all (batch, time) in that order, split by outputs.
+//! cut into blocks of rows ([`block`]), which threads share and which need each other for nothing: each keeps
+//! its own sum of the weight gradient, and the sums are joined in order.
 
 mod backward;
+mod block;
 mod forward;
 mod lstm;
 mod operation;
@@ -22,8 +24,8 @@ use crate::plumbing::{expect_dtype, expect_shape};
 use crate::real::Real;
 use candle_core::{Result, Tensor};
 
-/// The elementwise part of a recurrent layer, for one row of the batch. `gates` has `GATES · hidden` values,
-/// `h` has `hidden`, and `c`, the rest of the state, has `(STATES − 1) · hidden`.
+/// The elementwise part of a recurrent layer, for some rows of the batch: `gates` is `[rows, GATES · hidden]`,
+/// `h` `[rows, hidden]`, and `c`, the rest of the state, `[rows, (STATES − 1) · hidden]`.
 pub(crate) trait Gating: Copy + Send + Sync + 'static {
     /// The operation's name in errors.
     const NAME: &'static str;
@@ -31,9 +33,11 @@ pub(crate) trait Gating: Copy + Send + Sync + 'static {
     const GATES: usize;
     /// Blocks of `hidden` in the carried state.
     const STATES: usize;
+    /// Whether activations are kept for backward; otherwise there is one gate, and the outputs are it.
+    const KEEPS: bool;
 
     /// Turns pre-activations into activations in place and moves the state one step on.
-    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T]);
+    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize);
 
     /// From the activations, the state's `c` before and after the step, and the gradients with respect to
     /// the new `h` and `c`: writes the gradients of the pre-activations and turns `dc` into the gradient
@@ -41,11 +45,11 @@ pub(crate) trait Gating: Copy + Send + Sync + 'static {
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
-        c_before: &[T],
-        c_after: &[T],
+        cells: [&[T]; 2],
         dh: &[T],
         dc: &mut [T],
         dgates: &mut [T],
+        hidden: usize,
     );
 }
 

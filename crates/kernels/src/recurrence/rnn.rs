@@ -46,8 +46,10 @@ pub fn rnn(
     if !fused(xs) {
         return reference::rnn(xs, w_ih, w_hh, b_ih, b_hh, h0, lengths, activation);
     }
-    let (ys, mut states) = operation::apply(Rnn(activation), sizes, xs, &parameters, &[h0], lengths)?;
-    Ok((ys, states.remove(0)))
+    // A second state it does not have.
+    let none = Tensor::zeros((sizes.batch, 0), xs.dtype(), xs.device())?;
+    let [ys, h, _] = operation::apply(Rnn(activation), sizes, xs, &parameters, [h0, &none], lengths)?;
+    Ok((ys, h))
 }
 
 /// One step of [`rnn`] on plain slices, equal to it bit for bit; allocates nothing a step.
@@ -85,8 +87,10 @@ impl Gating for Rnn {
     const GATES: usize = 1;
     const STATES: usize = 1;
 
+    const KEEPS: bool = false;
+
     #[inline(always)]
-    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], _: &mut [T]) {
+    fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], _: &mut [T], _: usize) {
         match self.0 {
             Activation::Tanh => {
                 for x in gates.iter_mut() {
@@ -108,11 +112,11 @@ impl Gating for Rnn {
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
-        _: &[T],
-        _: &[T],
+        _: [&[T]; 2],
         dh: &[T],
         _: &mut [T],
         dgates: &mut [T],
+        _: usize,
     ) {
         for ((dgate, h), dh) in dgates.iter_mut().zip(gates).zip(dh) {
             *dgate = match self.0 {

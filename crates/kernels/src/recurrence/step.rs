@@ -25,9 +25,8 @@ impl<G: Gating, T: Real> Cell<G, T> {
         let (input, hidden) = parameters.check(G::NAME, G::GATES)?;
         let width = G::GATES * hidden;
         let Parameters { w_ih, w_hh, b_ih, b_hh } = parameters;
-        let weights = with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| {
-            Ok(Weights::new(&parts.concat(), width, input, hidden))
-        })?;
+        let weights =
+            with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| Ok(Weights::new(parts, input, hidden)))?;
         Ok(Cell { gating, weights, input, hidden, batch, gates: vec![T::ZERO; batch * width] })
     }
 
@@ -50,12 +49,9 @@ impl<G: Gating, T: Real> Kernel for Step<'_, G, T> {
     #[inline(always)]
     fn run<A: Arith>(self) {
         let Step { cell: Cell { gating, weights, input, hidden, batch, gates }, x, h, c } = self;
-        let (batch, hidden, width, rest) = (*batch, *hidden, G::GATES * *hidden, (G::STATES - 1) * *hidden);
-        weights.project::<A>(gates, width, batch, Matrix::new(x, *input));
-        weights.recur::<A>(gates, width, batch, Matrix::new(h, hidden));
-        for b in 0..batch {
-            let gates = &mut gates[b * width..][..width];
-            gating.forward::<A, T>(gates, &mut h[b * hidden..][..hidden], &mut c[b * rest..][..rest]);
-        }
+        let (batch, hidden, rest) = (*batch, *hidden, (G::STATES - 1) * *hidden);
+        weights.project::<A>(gates, batch, Matrix::new(x, *input));
+        weights.recur::<A>(gates, batch, Matrix::new(h, hidden));
+        gating.forward::<A, T>(gates, &mut h[..batch * hidden], &mut c[..batch * rest], hidden);
     }
 }
