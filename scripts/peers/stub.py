@@ -90,7 +90,7 @@ def main():
         peer = pathlib.Path(__file__).with_name("peers_torch.py")
         arch = {"ssm": "ssm-loop"}.get(options.model, options.model)
         sizes = [f"--{name}={getattr(options, name)}" for name in ("dim", "layers", "vocab", "losses")]
-        files = ["--checkpoint", options.checkpoint, "--input", options.input, "--weight-decay", "0"]
+        files = ["--checkpoint", options.checkpoint, "--input", options.input]
         sys.exit(subprocess.run([sys.executable, peer, "--arch", arch, *sizes, *files]).returncode)
     else:
         time = 1e-3 * options.length * options.batch * options.dim / options.threads
