@@ -124,7 +124,7 @@ def provenance(root, threads, peak):
     fields = cpuinfo()
     return {
         "seqbench": revision(root),
-        "rustc": output_of("rustc", "--version", cwd=root),
+        "rustc": output_of("rustc", "--version", cwd=root).removeprefix("rustc "),
         **versions(),
         "system": f"{platform.system().lower()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip(),

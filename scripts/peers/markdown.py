@@ -70,15 +70,16 @@ def section(lines):
     mode, side_by_side = lines[0]["cell"].mode, lines[0]["cell"].processes > 1
     own = len({line["program"] for line in lines}) > 1
     columns = varying(lines)
-    header = ["arch", *columns, *(["program"] if own else []), "seqbench ms", "best peer", "its ms", "ratio", "asked"]
-    header += ["stock PyTorch ms", "ratio ", "asked ", "share of peak", "asked  ", "MB", "asked   ", "least peer's", "above start"]
+    header = ["arch", *columns, *(["program"] if own else []), "seqbench ms", "best peer", "its ms", "× best peer", "target"]
+    header += ["stock PyTorch ms", "× stock", "target", "share of peak", "target"]
+    header += ["MB", "target", "least peer's MB", "above start"]
     if side_by_side:
         header.insert(header.index("best peer"), "steps/s")
     rows = []
     for line in lines:
         cell, (best, stock, share) = line["cell"], line["targets"]
         to_best, to_stock = ((triple or [None])[0] for triple in (line["to_best"], line["to_stock"]))
-        own_ms = line["err"] or f"{number(line['ms'])} ({number(line['ms_low'])}–{number(line['ms_high'])})"
+        own_ms = "failed" if line["err"] else f"{number(line['ms'])} ({number(line['ms_low'])}–{number(line['ms_high'])})"
         row = [cell.arch, *(str(getattr(cell, name)) for name in columns)]
         row += [line["program"]] if own else []
         row.append(own_ms)
@@ -124,7 +125,7 @@ def growth(found):
         asked = "" if arch == "transformer" else f"≤ 1.05: {'met' if own <= 1.05 else 'missed'}"
         values = [f"{found[arch, name]:.2f}" if (arch, name) in found else "–" for name in programs]
         rows.append([arch, values[0], asked, *values[1:]])
-    header = ["arch", programs[0], "asked", *programs[1:]]
+    header = ["arch", programs[0], "target", *programs[1:]]
     text = "Exponent of the time of a training step in T, least squares on log–log from T = 256 to 4096."
     return f"## Growth\n\n{text}\n\n{grid(header, rows)}\n"
 
@@ -133,11 +134,11 @@ def notes(lines, revisions, facts, differences):
     text = ["## How to read this", ""]
     text.append(
         "Times are medians over outer rounds of each process's own median, least and most over rounds in parentheses. "
-        "A ratio is the peer's median over seqbench's; in parentheses the least and the most within one round, in "
+        "A ratio (×) is the peer's median over seqbench's; in parentheses the least and the most within one round, in "
         "which all programs ran one after another. *best peer* is the fastest of all peers in that row, *stock "
         "PyTorch* is PyTorch with the system's allocator. *share of peak* is the model's own operations "
         "(`operations.py`) over the measured multiply-add peak of the same threads. *MB* is the highest resident memory "
-        "of the process, *least peer's* that of the most frugal peer, *above start* that of a peer less what was "
+        "of the process, *least peer's MB* that of the most frugal peer, *above start* that of a peer less what was "
         "resident once its libraries were loaded."
     )
     if differences:

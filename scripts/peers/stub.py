@@ -72,7 +72,7 @@ def main():
     parser.add_argument("--model")
     parser.add_argument("-o", "--out")
     parser.add_argument("--mode", default="train")
-    for name in ("length", "batch", "dim", "layers", "vocab", "rounds", "threads", "losses", "seed"):
+    for name in ("length", "batch", "dim", "layers", "vocab", "rounds", "warmup", "threads", "losses", "seed"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--checkpoint")
     parser.add_argument("--input")
