@@ -7,6 +7,8 @@ and writes rows.csv, summary.csv, table.md, plots/*.svg, losses.csv and provenan
 
 import argparse
 import dataclasses
+import hashlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -107,8 +109,17 @@ def gate(options, cells):
         sys.exit(f"error: {error}")
 
 
+def revision_of(binary):
+    """That of the repository for what was built from it; for any other binary its own digest."""
+    path = pathlib.Path(binary).resolve()
+    targets = ROOT / "target", pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
+    if path.parent in [target / "release" for target in targets]:
+        return machine.revision(ROOT)
+    return "sha256-" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
 def run_missing(options, settings, work, rows):
-    revision = machine.revision(ROOT)
+    revision = revision_of(options.binary)
     for at, (suite, cell) in enumerate(work):
         say(f"[{at + 1}/{len(work)}] {cell.label()}")
         start = time.monotonic()
@@ -168,7 +179,7 @@ def main():
         gate(options, [cell for _, cell in work])
         counts = {row["threads"] * row["processes"] for row in rows}
         peak = peak_of(options, counts | {cell.threads * cell.processes for _, cell in work})
-        machine.write_provenance(facts_path, machine.provenance(ROOT, options.threads, peak))
+        machine.write_provenance(facts_path, machine.provenance(ROOT, revision_of(options.binary), options.threads, peak))
         settings = measure.Settings(
             options.binary, budget=options.budget, compiled=options.compile, seqbench=seqbench
         )

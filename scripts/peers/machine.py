@@ -120,10 +120,10 @@ def versions():
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
-def provenance(root, threads, peak):
+def provenance(root, seqbench, threads, peak):
     fields = cpuinfo()
     return {
-        "seqbench": revision(root),
+        "seqbench": seqbench,
         "rustc": output_of("rustc", "--version", cwd=root).removeprefix("rustc "),
         **versions(),
         "system": f"{platform.system().lower()} {platform.machine()}",
