@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Plot(Plot),
     /// Check every contract once, timing nothing.
     Verify(Verify),
+    /// Measure one model at one size and print one line of CSV.
+    Bench(Bench),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the manual page.
@@ -147,4 +149,78 @@ pub(crate) struct Verify {
 pub(crate) struct Completions {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// What a model outside an experiment is made of.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Width of every layer; 128 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) dim: Option<u32>,
+    /// Layers; 2 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) layers: Option<u32>,
+    /// Symbols that are read; 64 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) vocab: Option<u32>,
+    /// Read this many real features a step instead of symbols.
+    #[arg(long, value_name = "N", conflicts_with = "vocab", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) features: Option<u32>,
+    /// Classes of the answer; as many as symbols by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) classes: Option<u32>,
+    /// Answer with this many real values, trained by squared error, instead of a class.
+    #[arg(long, value_name = "N", conflicts_with = "classes", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) values: Option<u32>,
+    /// Any key of a model's table in an experiment, as `block=plain` or `forget_bias=1.0`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The model and the optimizer that other frameworks are compared on (the built-in experiment `yardstick`).
+    #[arg(long)]
+    pub(crate) as_peers: bool,
+    /// Seed of initial values and of data.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `seqbench bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Architecture.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// What is timed.
+    #[arg(long, value_enum, default_value = "train")]
+    pub(crate) mode: Mode,
+    /// Steps of a sequence; for `decode` the steps before the token that is timed.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) length: u32,
+    /// Sequences at once.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: u32,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Timed passes.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// Passes before the first timed one.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(crate) warmup: u32,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Print the names of the columns first.
+    #[arg(long)]
+    pub(crate) header: bool,
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Forward, loss, backward and optimizer step.
+    Train,
+    /// Forward alone.
+    Forward,
+    /// One more token.
+    Decode,
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod list;
 pub(crate) mod plot;
