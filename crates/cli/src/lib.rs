@@ -58,6 +58,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Plot(plot) => commands::plot::run(plot),
         Command::Verify(verify) => commands::verify::run(verify, &registry),
         Command::Bench(bench) => commands::bench::run(bench, &registry),
+        Command::Model(model) => commands::model::run(model, &registry),
         Command::Completions(completions) => commands::completions::run(completions),
         Command::Man => commands::completions::man(),
         Command::Worker => commands::worker::run(&registry),

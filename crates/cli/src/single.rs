@@ -5,10 +5,11 @@ use crate::experiments;
 use crate::failure::{Failure, Outcome};
 use anyhow::Context;
 use seqbench_core::{Error, InputKind, OutputKind, Registry, Signature};
-use seqbench_harness::checkpoint::Checkpoint;
-use seqbench_harness::plan::{self, Request, Single};
+use seqbench_harness::checkpoint::{Checkpoint, Examples};
+use seqbench_harness::plan::{self, Request, Single, Training};
 use seqbench_harness::run::environment;
-use seqbench_harness::train::Decay;
+use seqbench_harness::train::{Decay, Trainer};
+use std::path::Path;
 use std::process::Command;
 
 const WIDTH: u32 = 128;
@@ -22,7 +23,7 @@ const MOST_WEIGHTS: u64 = 1_000_000_000;
 /// A model with its weights, and how it is trained.
 pub(crate) struct Subject {
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) single: Single,
+    pub(crate) training: Training,
     pub(crate) decay: Decay,
 }
 
@@ -45,7 +46,81 @@ pub(crate) fn fresh(
     }
     let checkpoint =
         Checkpoint::fresh(single.model.clone(), signature, horizon, shape.seed, registry).map_err(failure)?;
-    Ok(Subject { checkpoint, single, decay: decay(shape) })
+    Ok(Subject { checkpoint, training: single.training, decay: decay(shape.as_peers) })
+}
+
+/// The model of a file with the weights in it; options may say again what it is, and nothing else.
+pub(crate) fn read(
+    path: &Path,
+    architecture: Option<&str>,
+    shape: &Shape,
+    registry: &Registry,
+) -> Result<Subject, Failure> {
+    let checkpoint = checkpoint(path, registry)?;
+    let model = &checkpoint.model;
+    let Signature { input, output } = checkpoint.signature;
+    let (vocabulary, features) = match input {
+        InputKind::Tokens(count) => (Some(count), None),
+        InputKind::Features(count) => (None, Some(count)),
+    };
+    let (classes, values) = match output {
+        OutputKind::Classes(count) => (Some(count), None),
+        OutputKind::Regression { dim, .. } => (None, Some(dim)),
+    };
+    let said = [
+        ("--dim", shape.dim, Some(model.width)),
+        ("--layers", shape.layers, Some(model.layers.len())),
+        ("--vocab", shape.vocab, vocabulary),
+        ("--features", shape.features, features),
+        ("--classes", shape.classes, classes),
+        ("--values", shape.values, values),
+    ];
+    for (option, said, own) in said {
+        if let Some(said) = said.filter(|said| Some(*said as usize) != own) {
+            let own = own.map_or("none".to_owned(), |own| own.to_string());
+            return Err(Failure::usage(format!(
+                "error: {option} is {said}, that of {} {own}",
+                path.display()
+            )));
+        }
+    }
+    let own = checkpoint.architecture();
+    if let Some(said) = architecture.filter(|said| *said != own) {
+        return Err(Failure::usage(format!(
+            "error: --model is `{said}`, that of {} `{own}`",
+            path.display()
+        )));
+    }
+    Ok(Subject { checkpoint, training: training(shape.as_peers)?, decay: decay(shape.as_peers) })
+}
+
+/// The checkpoint in a file.
+pub(crate) fn checkpoint(path: &Path, registry: &Registry) -> Result<Checkpoint, Failure> {
+    let bytes = bytes(path)?;
+    let read =
+        Checkpoint::from_bytes(&bytes, registry).with_context(|| format!("cannot use {}", path.display()));
+    Ok(read?)
+}
+
+/// The inputs in a file, for a model of this signature.
+pub(crate) fn examples(path: &Path, signature: Signature) -> Result<Examples, Failure> {
+    let bytes = bytes(path)?;
+    let read = Examples::read(&bytes, signature).with_context(|| format!("cannot use {}", path.display()));
+    Ok(read?)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+}
+
+/// How peers train, or what every experiment does by default.
+fn training(as_peers: bool) -> Result<Training, Failure> {
+    plan::training(as_peers.then(experiments::yardstick)).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// A trainer of a checkpoint as peers train theirs.
+pub(crate) fn peers_trainer(checkpoint: &Checkpoint, registry: &Registry) -> Result<Trainer, Failure> {
+    checkpoint.trainer(&training(true)?, decay(true), registry).map_err(failure)
 }
 
 /// The specification that options give; as peers, that of the yardstick.
@@ -67,8 +142,8 @@ fn resolve(
 }
 
 /// Peers hand all parameters of a module to their optimizer.
-fn decay(shape: &Shape) -> Decay {
-    if shape.as_peers { Decay::All } else { Decay::Flagged }
+fn decay(as_peers: bool) -> Decay {
+    if as_peers { Decay::All } else { Decay::Flagged }
 }
 
 fn signature(shape: &Shape) -> Result<Signature, Failure> {

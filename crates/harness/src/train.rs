@@ -185,7 +185,7 @@ impl Trainer {
 }
 
 /// Mean loss over chosen steps of a batch: cross-entropy in nats, or squared error.
-fn mean_loss(
+pub(crate) fn mean_loss(
     outputs: &Tensor,
     targets: &Targets,
     at: &[(usize, usize)],

@@ -5,8 +5,10 @@ use crate::failure::{Failure, Outcome};
 use crate::single::{self, Subject};
 use crate::terminal;
 use seqbench_core::Registry;
+use seqbench_harness::checkpoint::Checkpoint;
 use seqbench_harness::spec::{Mode, ThroughputSpec};
 use seqbench_harness::throughput::Bench;
+use std::path::Path;
 
 /// Names of the columns: time in milliseconds, memory in mebibytes.
 const HEADER: &str = "framework,arch,T,batch,d_model,layers,ms_median,ms_min,peak_rss_mb";
@@ -14,7 +16,10 @@ const HEADER: &str = "framework,arch,T,batch,d_model,layers,ms_median,ms_min,pea
 /// Measures, and prints the line.
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Outcome {
     let Some(threads) = single::with_threads(arguments.threads)? else { return Ok(()) };
-    let subject = single::fresh(&arguments.model, &arguments.shape, arguments.length as usize, registry)?;
+    let subject = subject(arguments, registry)?;
+    if let (Some(steps), Some(input)) = (arguments.losses, &arguments.input) {
+        return losses(&subject.checkpoint, input, steps, registry);
+    }
     let mode = match arguments.mode {
         Timed::Train => Mode::Train,
         Timed::Forward => Mode::Forward,
@@ -36,6 +41,47 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Outcome {
     Ok(())
 }
 
+fn subject(arguments: &Arguments, registry: &Registry) -> Result<Subject, Failure> {
+    let model = arguments.model.as_deref();
+    match &arguments.checkpoint {
+        Some(path) => single::read(path, model, &arguments.shape, registry),
+        None => {
+            let horizon = arguments.length as usize;
+            single::fresh(model.unwrap_or_default(), &arguments.shape, horizon, registry)
+        }
+    }
+}
+
+/// Trains on one batch over and over, and prints the loss before each step.
+fn losses(checkpoint: &Checkpoint, input: &Path, steps: u32, registry: &Registry) -> Outcome {
+    let examples = single::examples(input, checkpoint.signature)?;
+    let batch = examples.batch().ok_or_else(|| {
+        anyhow::anyhow!("{}: there are no `targets`, and so no loss to train on", input.display())
+    })?;
+    let mut trainer = single::peers_trainer(checkpoint, registry)?;
+    for step in 0..u64::from(steps) {
+        let report = trainer.step(&batch, step).map_err(single::failure)?;
+        if !report.is_finite() {
+            terminal::error(&format!(
+                "error: step {step}: the loss is {}, its gradient not finite",
+                report.loss
+            ));
+            return Err(Failure::Incomplete);
+        }
+        if !terminal::print(&nine_digits(report.loss)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Nine significant digits: as many as tell any two numbers of single precision apart.
+fn nine_digits(value: f64) -> String {
+    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
+    let decimals = (8 - magnitude).clamp(0, 300) as usize;
+    format!("{value:.decimals$}")
+}
+
 fn measure(
     subject: &Subject,
     spec: &ThroughputSpec,
@@ -43,8 +89,8 @@ fn measure(
     seed: u64,
     registry: &Registry,
 ) -> Result<String, Failure> {
-    let Subject { checkpoint, single, decay } = subject;
-    let build = || checkpoint.trainer(&single.train, single.rate, *decay, registry);
+    let Subject { checkpoint, training, decay } = subject;
+    let build = || checkpoint.trainer(training, *decay, registry);
     let mut bench = Bench::of(spec.clone(), checkpoint.signature, seed, build).map_err(single::failure)?;
     tracing::info!("{} parameters, {} threads", bench.parameters(), spec.threads);
     let mut times = Vec::new();
@@ -70,4 +116,17 @@ fn measure(
         checkpoint.model.width,
         checkpoint.model.layers.len(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_have_nine_digits_whatever_their_size() {
+        assert_eq!(nine_digits(4.158_883_083_359_672), "4.15888308");
+        assert_eq!(nine_digits(0.001_234_567_891), "0.00123456789");
+        assert_eq!(nine_digits(1234.567_891_2), "1234.56789");
+        assert_eq!(nine_digits(0.0), "0.00000000");
+    }
 }

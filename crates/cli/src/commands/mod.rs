@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod list;
+pub(crate) mod model;
 pub(crate) mod plot;
 pub(crate) mod run;
 pub(crate) mod table;

@@ -1,7 +1,18 @@
-//! A model with its weights, outside any run: made fresh, written, read back, trained on from there.
+//! A model with its weights, outside any run: made fresh, written, read back, trained on from there, and what it computes
+//! for inputs that come from elsewhere.
+
+mod arrays;
+mod examples;
+mod file;
+mod outputs;
+
+pub use examples::Examples;
+pub use file::write_whole;
+pub use outputs::{Encoded, outputs};
 
 use crate::model::Model;
-use crate::spec::{ModelSpec, TrainSpec};
+use crate::plan::Training;
+use crate::spec::ModelSpec;
 use crate::train::{Decay, Trainer};
 use candle_core::DType;
 use seqbench_core::{ParameterStore, Registry, Result, Signature};
@@ -39,15 +50,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Trainer::over`].
-    pub fn trainer(
-        &self,
-        train: &TrainSpec,
-        rate: f64,
-        decay: Decay,
-        registry: &Registry,
-    ) -> Result<Trainer> {
+    pub fn trainer(&self, training: &Training, decay: Decay, registry: &Registry) -> Result<Trainer> {
         let copy = self.parameters.to_dtype(DType::F32)?;
-        Trainer::over(copy, decay, &self.model, train, rate, self.signature, self.horizon, registry)
+        let Training { spec, rate } = training;
+        Trainer::over(copy, decay, &self.model, spec, *rate, self.signature, self.horizon, registry)
     }
 
     /// Names of its architectures, `+`-joined where there are several.

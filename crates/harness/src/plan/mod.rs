@@ -33,7 +33,7 @@ mod timing;
 mod train;
 
 pub use error::{Place, PlanError};
-pub use single::{Request, Single, single};
+pub use single::{Request, Single, Training, single, training};
 
 use crate::spec::CellSpec;
 use document::Document;

@@ -27,15 +27,45 @@ pub struct Request<'a> {
     pub yardstick: Option<(&'a str, &'a str)>,
 }
 
-/// A model, resolved, and how it is trained: at a constant rate without warm-up, since one step is like another.
+/// A model, resolved, and how it is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Single {
     /// The model.
     pub model: ModelSpec,
     /// How it is trained.
-    pub train: TrainSpec,
+    pub training: Training,
+}
+
+/// How one model is trained: at a constant rate without warm-up, since one step is like another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// Everything but the rate.
+    pub spec: TrainSpec,
     /// The learning rate.
     pub rate: f64,
+}
+
+/// How an experiment (the name of its file and its text) trains; without one, what every experiment does by default.
+///
+/// # Errors
+/// The text is no experiment, or leaves the rate to be selected.
+pub fn training(yardstick: Option<(&str, &str)>) -> std::result::Result<Training, PlanError> {
+    let (file, text) = yardstick.unwrap_or_default();
+    let read = || {
+        let document = source::document(text)?;
+        training_of(&document, document.get("train").map_or(&None, |table| &table.span))
+    };
+    read().map_err(|error| PlanError::from_config(error, &Sources::new(file, text)))
+}
+
+fn training_of(document: &Value, place: &Span) -> Result<Training> {
+    let spec = train::resolve(document.get("train"), None, None, &mut Vec::new())?;
+    let Rate::Fixed(rate) = spec.lr else {
+        return refuse("`lr` must be one number where one model is trained", place);
+    };
+    let schedule = Schedule::Constant;
+    let spec = TrainSpec { schedule, warmup: 0, final_share: 1.0, stop_at: None, ..spec };
+    Ok(Training { spec, rate })
 }
 
 /// Resolves a model.
@@ -89,14 +119,7 @@ fn resolve(
     }
     let model = model::resolve(&table, document.get("defaults"), registry)?;
     model.check(request.horizon, place, &mut Vec::new())?;
-    let train = train::resolve(document.get("train"), None, None, &mut Vec::new())?;
-    let rate = match train.lr {
-        Rate::Fixed(rate) => rate,
-        Rate::Select { .. } => return refuse("`lr` must be one number where one model is measured", place),
-    };
-    let train =
-        TrainSpec { schedule: Schedule::Constant, warmup: 0, final_share: 1.0, stop_at: None, ..train };
-    Ok(Single { model: model.spec, train, rate })
+    Ok(Single { model: model.spec, training: training_of(&document, place)? })
 }
 
 /// The table of an architecture among an experiment's models.
