@@ -46,7 +46,7 @@ fn compute(arguments: &Forward, registry: &Registry) -> Outcome {
         )));
     }
     let found = outputs(&checkpoint, &examples, arguments.gradients, registry);
-    let bytes = found.and_then(|found| found.to_bytes());
+    let bytes = found.and_then(|found| found.into_bytes());
     write(&arguments.output, &bytes.context("cannot compute the outputs")?)
 }
 

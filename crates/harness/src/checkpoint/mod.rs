@@ -8,7 +8,7 @@ mod outputs;
 
 pub use examples::Examples;
 pub use file::write_whole;
-pub use outputs::{Encoded, outputs};
+pub use outputs::{Outputs, outputs};
 
 use crate::model::Model;
 use crate::plan::Training;

@@ -8,9 +8,9 @@ use seqbench_core::{Error, Params, Registry, Result, Targets};
 use std::collections::HashMap;
 
 /// Tensors by name, as [`outputs`] makes them.
-pub struct Encoded(Vec<(String, Tensor)>);
+pub struct Outputs(Vec<(String, Tensor)>);
 
-impl Encoded {
+impl Outputs {
     /// The tensor of that name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor)
@@ -25,7 +25,7 @@ impl Encoded {
     ///
     /// # Errors
     /// A tensor cannot be read.
-    pub fn to_bytes(self) -> Result<Vec<u8>> {
+    pub fn into_bytes(self) -> Result<Vec<u8>> {
         file::serialize(self.0, HashMap::new())
     }
 }
@@ -46,7 +46,7 @@ pub fn outputs(
     examples: &Examples,
     gradients: bool,
     registry: &Registry,
-) -> Result<Encoded> {
+) -> Result<Outputs> {
     let Checkpoint { model: spec, signature, horizon, parameters } = checkpoint;
     let inputs = &examples.inputs;
     let (batch, time) = (inputs.batch, inputs.time);
@@ -71,7 +71,7 @@ pub fn outputs(
         })?;
         found.extend(gradients_of(checkpoint, examples, targets, registry)?);
     }
-    Ok(Encoded(found))
+    Ok(Outputs(found))
 }
 
 fn gradients_of(
