@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Plot(Plot),
     /// Check every contract once, timing nothing.
     Verify(Verify),
+    /// Measure one model at one size and print one line of CSV.
+    Bench(Bench),
+    /// Weights in, numbers out: make a model's weights, and compute with given ones.
+    Model(Model),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the manual page.
@@ -148,3 +152,147 @@ pub(crate) struct Completions {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
 }
+
+/// What a model outside an experiment is made of.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Width of every layer; 128 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) dim: Option<u32>,
+    /// Layers; 2 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) layers: Option<u32>,
+    /// Symbols that are read; 64 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) vocab: Option<u32>,
+    /// Read this many real features a step instead of symbols.
+    #[arg(long, value_name = "N", conflicts_with = "vocab", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) features: Option<u32>,
+    /// Classes of the answer; as many as symbols by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) classes: Option<u32>,
+    /// Answer with this many real values, trained by squared error, instead of a class.
+    #[arg(long, value_name = "N", conflicts_with = "classes", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) values: Option<u32>,
+    /// Any key of a model's table in an experiment, as `block=plain` or `forget_bias=1.0`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The model and the optimizer that other frameworks are compared on (the built-in experiment `yardstick`).
+    #[arg(long)]
+    pub(crate) as_peers: bool,
+    /// Seed of initial values and of data.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `seqbench bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Architecture.
+    #[arg(long, value_name = "NAME", required_unless_present = "checkpoint")]
+    pub(crate) model: Option<String>,
+    /// Start from these weights, made by `model init`; the model is theirs.
+    #[arg(long, value_name = "FILE", conflicts_with = "set")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// What is timed.
+    #[arg(long, value_enum, default_value = "train")]
+    pub(crate) mode: Mode,
+    /// Steps of a sequence; for `decode` the steps before the token that is timed.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) length: u32,
+    /// Sequences at once.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: u32,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Timed passes.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rounds: u32,
+    /// Passes before the first timed one.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(crate) warmup: u32,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Print the names of the columns first.
+    #[arg(long)]
+    pub(crate) header: bool,
+    /// Time nothing: train this many steps on the batch of --input, as peers do, and print the loss before each.
+    #[arg(long, value_name = "N", requires = "input", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) losses: Option<u32>,
+    /// Inputs and targets of --losses, as `model forward` reads them.
+    #[arg(long, value_name = "FILE", requires = "losses")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Forward, loss, backward and optimizer step.
+    Train,
+    /// Forward alone.
+    Forward,
+    /// One more token.
+    Decode,
+}
+
+/// `seqbench model`.
+#[derive(Debug, Args)]
+pub(crate) struct Model {
+    #[command(subcommand)]
+    pub(crate) command: ModelCommand,
+}
+
+/// What to do with a model.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Write fresh weights as safetensors, the model in the metadata.
+    Init(Init),
+    /// Compute outputs, state and gradients for given weights and inputs.
+    Forward(Forward),
+}
+
+/// `seqbench model init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Architecture.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Steps of the longest sequence expected, for initial values that depend on it.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) length: u32,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// `seqbench model forward`.
+#[derive(Debug, Args)]
+#[command(after_help = ARRAYS)]
+pub(crate) struct Forward {
+    /// Weights, made by `model init`, or by another program under the same names and with the same metadata.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+    /// Inputs: safetensors, or one array as .npy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The safetensors file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Write the gradients of the loss too.
+    #[arg(long)]
+    pub(crate) gradients: bool,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+}
+
+const ARRAYS: &str = "\
+Read: `tokens`, integers [batch, time], or `inputs`, reals [batch, time, features]; `lengths`, integers [batch], where \
+sequences are padded; `targets`, classes [batch], scored at the last step, or [batch, time] with -100 where a step is not \
+scored, or reals [batch, dim] or [batch, time, dim] with NaN there.
+
+Written: `outputs` [batch, time, classes], `hidden` [batch, time, width], `state.<layer>.<name>`; with targets `loss`; with \
+--gradients `grad.<parameter>` and `grad.encoded`, that of the encoder's output.";

@@ -24,7 +24,21 @@ macro_rules! embedded {
     };
 }
 
-embedded!["quick", "digits", "gradients-vs-distance", "throughput-vs-length", "quick-tuning", "smoke"];
+embedded![
+    "quick",
+    "digits",
+    "gradients-vs-distance",
+    "throughput-vs-length",
+    "quick-tuning",
+    "yardstick",
+    "smoke"
+];
+
+/// The built-in experiment that describes the models other frameworks are compared on.
+pub(crate) fn yardstick() -> (&'static str, &'static str) {
+    let text = EMBEDDED.iter().find(|(name, _)| *name == "yardstick").map_or("", |(_, text)| text);
+    ("yardstick.toml (built in)", text)
+}
 
 /// Finds an experiment: a file if there is one of that path, else a built-in one of that name.
 pub(crate) fn find(argument: &str) -> Result<Source, Failure> {

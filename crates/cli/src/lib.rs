@@ -8,6 +8,7 @@ mod commands;
 mod experiments;
 mod failure;
 mod progress;
+mod single;
 mod terminal;
 
 pub use seqbench_core::Registry;
@@ -56,6 +57,8 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Table(table) => commands::table::run(table),
         Command::Plot(plot) => commands::plot::run(plot),
         Command::Verify(verify) => commands::verify::run(verify, &registry),
+        Command::Bench(bench) => commands::bench::run(bench, &registry),
+        Command::Model(model) => commands::model::run(model, &registry),
         Command::Completions(completions) => commands::completions::run(completions),
         Command::Man => commands::completions::man(),
         Command::Worker => commands::worker::run(&registry),

@@ -13,7 +13,7 @@ use support::{TINY, files, folder_with, seqbench, succeed};
 #[test]
 fn help_and_version_are_no_errors() {
     let folder = folder_with(TINY);
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 14] = [
         &["--help"],
         &["-h"],
         &["help", "run"],
@@ -22,6 +22,10 @@ fn help_and_version_are_no_errors() {
         &["table", "--help"],
         &["plot", "--help"],
         &["verify", "--help"],
+        &["bench", "--help"],
+        &["model", "--help"],
+        &["model", "init", "--help"],
+        &["model", "forward", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ];

@@ -63,13 +63,19 @@ fn checkout() -> tempfile::TempDir {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.path().join("experiments").join(path.file_name().unwrap())).unwrap();
     }
+    std::fs::create_dir(folder.path().join("examples")).unwrap();
+    let example = "examples/batch.safetensors";
+    std::fs::copy(root().join(example), folder.path().join(example)).unwrap();
     folder
 }
 
 /// Whether the program has the subcommand and the options that a command names.
 fn assert_known(folder: &Path, arguments: &[String]) {
     let subcommand = arguments.first().expect("a subcommand").as_str();
-    let (help, _) = succeed(folder, &[subcommand, "--help"]);
+    // `model` has subcommands of its own, which have the options.
+    let words = if subcommand == "model" { 2 } else { 1 };
+    let command: Vec<&str> = arguments.iter().take(words).map(String::as_str).chain(["--help"]).collect();
+    let (help, _) = succeed(folder, &command);
     for option in arguments.iter().filter(|word| word.starts_with("--")) {
         let name = option.split('=').next().unwrap_or(option);
         let known = help.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name);

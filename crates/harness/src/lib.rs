@@ -8,6 +8,7 @@ pub mod run;
 pub mod spec;
 
 pub mod cell;
+pub mod checkpoint;
 pub mod data;
 mod decode;
 pub mod evaluate;

@@ -5,11 +5,11 @@
 //! Readout: a linear map at chosen steps only.
 
 use crate::spec::{Block, ModelSpec, Norm};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use seqbench_core::config::Value;
 use seqbench_core::{
-    ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, Params, Registry, Result, SequenceCore,
-    Signature, State,
+    ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, ParameterStore, Params, Registry, Result,
+    SequenceCore, Signature, State,
 };
 use seqbench_kernels::{add, gather_steps};
 use seqbench_layers::{Embedding, LayerNorm, Linear, Mlp, RmsNorm, sinusoidal};
@@ -137,6 +137,22 @@ impl Model {
         };
         let readout = Linear::new(&params.under("readout"), width, signature.output.width())?;
         Ok(Model { encoder, layers, norm, readout, positions, width })
+    }
+
+    /// Fresh parameters of the model, in single precision.
+    ///
+    /// # Errors
+    /// As [`Model::build`].
+    pub fn fresh(
+        spec: &ModelSpec,
+        signature: Signature,
+        horizon: usize,
+        seed: u64,
+        registry: &Registry,
+    ) -> Result<ParameterStore> {
+        let params = Params::fresh(seed, DType::F32, &Device::Cpu);
+        Model::build(spec, signature, horizon, registry, &params)?;
+        Ok(params.store())
     }
 
     /// Layers.

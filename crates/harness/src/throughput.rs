@@ -40,6 +40,8 @@ pub struct Bench {
     steps: usize,
     facts: BTreeMap<String, f64>,
     memory: Vec<MemoryRow>,
+    /// The highest resident memory before the mark was last lowered, in bytes.
+    highest: u64,
 }
 
 impl Bench {
@@ -64,7 +66,21 @@ impl Bench {
         let mut train = cell.train.clone();
         train.batch = spec.batch;
         let horizon = spec.length;
-        let build = || Trainer::new(&cell.model, &train, peak, signature, horizon, seed, registry);
+        Self::of(spec, signature, seed, || {
+            Trainer::new(&cell.model, &train, peak, signature, horizon, seed, registry)
+        })
+    }
+
+    /// A bench of whatever `build` makes: the same trainer each time, down to its parameters' bits.
+    ///
+    /// # Errors
+    /// The model cannot be built, or a pass failed.
+    pub fn of(
+        spec: ThroughputSpec,
+        signature: Signature,
+        seed: u64,
+        build: impl Fn() -> Result<Trainer>,
+    ) -> Result<Self> {
         let passes = (spec.warmup + spec.rounds) as usize;
         let batches: Vec<Batch> =
             (0..passes).map(|i| random_batch(signature, &spec, seed, i as u64)).collect();
@@ -83,6 +99,7 @@ impl Bench {
             steps: 0,
             facts: BTreeMap::new(),
             memory: Vec::new(),
+            highest: 0,
             spec,
         };
         bench.rehearse(build)?;
@@ -98,6 +115,7 @@ impl Bench {
                 self.context = Some(state);
             }
             let baseline = memory::resident_bytes();
+            self.highest = self.highest.max(memory::peak_bytes().unwrap_or(0));
             let measured = memory::reset_peak();
             match mode {
                 Mode::Train => {
@@ -161,6 +179,17 @@ impl Bench {
     /// Deterministic facts (`parameters`, `state_bytes` of one sequence) and memory.
     pub fn finish(self) -> (BTreeMap<String, f64>, Vec<MemoryRow>) {
         (self.facts, self.memory)
+    }
+
+    /// The highest resident memory this process ever had, in bytes, where the system tells: what others report of
+    /// themselves, everything included.
+    pub fn process_peak_bytes(&self) -> Option<u64> {
+        memory::peak_bytes().map(|peak| peak.max(self.highest))
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> usize {
+        self.still.parameters().count()
     }
 
     /// Name of the loss of the timed training steps.

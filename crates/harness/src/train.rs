@@ -4,7 +4,7 @@ use crate::inputs::windows;
 use crate::model::Model;
 use crate::schedule::learning_rate;
 use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use seqbench_core::{Batch, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
 use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings};
 use seqbench_kernels::tape::Tape;
@@ -20,6 +20,15 @@ pub struct Trainer {
     spec: TrainSpec,
     peak: f64,
     output: OutputKind,
+}
+
+/// Which parameters weight decay shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decay {
+    /// Those whose flags allow it: no biases, norms or eigenvalues.
+    Flagged,
+    /// All of them, as PyTorch's optimizers do with the parameters of a module.
+    All,
 }
 
 /// What a step says of itself.
@@ -56,11 +65,32 @@ impl Trainer {
         seed: u64,
         registry: &Registry,
     ) -> Result<Self> {
-        let fresh = Params::fresh(seed, DType::F32, &Device::Cpu);
-        Model::build(model, signature, horizon, registry, &fresh)?;
-        let store = fresh.store();
+        let store = Model::fresh(model, signature, horizon, seed, registry)?;
+        Self::over(store, Decay::Flagged, model, train, peak, signature, horizon, registry)
+    }
+
+    /// A trainer of these parameters, which it changes; otherwise as [`Trainer::new`].
+    ///
+    /// # Errors
+    /// Parameters of another model, or settings that do not fit together.
+    pub fn over(
+        store: ParameterStore,
+        decay: Decay,
+        model: &ModelSpec,
+        train: &TrainSpec,
+        peak: f64,
+        signature: Signature,
+        horizon: usize,
+        registry: &Registry,
+    ) -> Result<Self> {
         let variables: Vec<Var> = store.iter().map(|parameter| parameter.var.clone()).collect();
-        let decays: Vec<bool> = store.iter().map(|parameter| !parameter.flags.no_decay).collect();
+        let decays: Vec<bool> = store
+            .iter()
+            .map(|parameter| match decay {
+                Decay::Flagged => !parameter.flags.no_decay,
+                Decay::All => true,
+            })
+            .collect();
         let optimizer: Box<dyn Optimizer> = match train.optimizer {
             OptimizerSpec::Adamw { beta1, beta2, epsilon, weight_decay } => Box::new(Adamw::new(
                 AdamwSettings { beta1, beta2, epsilon, weight_decay },
@@ -157,7 +187,7 @@ impl Trainer {
 }
 
 /// Mean loss over chosen steps of a batch: cross-entropy in nats, or squared error.
-fn mean_loss(
+pub(crate) fn mean_loss(
     outputs: &Tensor,
     targets: &Targets,
     at: &[(usize, usize)],

@@ -1,7 +1,9 @@
 //! One file a subcommand.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod list;
+pub(crate) mod model;
 pub(crate) mod plot;
 pub(crate) mod run;
 pub(crate) mod table;

@@ -1,6 +1,8 @@
 //! The program in a folder of its own, and what a run leaves there.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod arrays;
+
 use assert_cmd::Command;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -26,12 +26,14 @@ mod label;
 mod measure;
 mod model;
 mod section;
+mod single;
 mod source;
 mod target;
 mod timing;
 mod train;
 
 pub use error::{Place, PlanError};
+pub use single::{Request, Single, Training, single, training};
 
 use crate::spec::CellSpec;
 use document::Document;

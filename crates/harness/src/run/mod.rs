@@ -18,7 +18,7 @@ mod write;
 
 pub use cells::Cells;
 pub use filter::Filter;
-pub use launcher::{Launcher, ProcessLauncher, Worker};
+pub use launcher::{Launcher, ProcessLauncher, Worker, environment};
 pub use observer::{Event, Observer, Silent};
 pub use protocol::{Findings, Job, Progress, TimedRound};
 pub use select::{ValidationScore, best};
