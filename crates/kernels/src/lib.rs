@@ -11,6 +11,7 @@
 pub mod isa;
 pub mod real;
 
+mod lanes;
 mod parallel;
 mod plumbing;
 mod product;

@@ -16,8 +16,6 @@ use tile::tile;
 
 /// Columns of a panel: four registers of `f32` with AVX2, two with AVX-512.
 const COLUMNS: usize = 32;
-/// Columns of a packed strip of a transposed left operand.
-const STRIP: usize = 8;
 /// Depth of a block: 8 rows of `A` and one panel of `B` stay in the nearest cache.
 const DEPTH: usize = 256;
 
@@ -156,52 +154,19 @@ impl<T: Real> Packed<T> {
     }
 }
 
-/// `C[m, n] += Aᵀ · B` for A `[depth, m]` and B `[depth, n]`, both with rows one after another, on this thread:
-/// the weight gradient of some rows. `scratch` grows to both operands and may be reused.
-#[inline(always)]
-pub(crate) fn accumulate_outer<A: Arith, T: Real>(
-    c: &mut [T],
-    [m, n, depth]: [usize; 3],
-    a: &[T],
-    b: &[T],
-    scratch: &mut Vec<T>,
-) {
-    let (width, height) = (n.next_multiple_of(COLUMNS), m.next_multiple_of(STRIP));
-    for first in (0..depth).step_by(DEPTH) {
-        let depth = DEPTH.min(depth - first);
-        scratch.resize((width + height) * depth, T::ZERO);
-        let (panels, strips) = scratch.split_at_mut(width * depth);
-        pack_block(panels, depth, n, Matrix::new(&b[first * n..], n));
-        pack_strips(strips, depth, m, &a[first * m..]);
-        for (panel_at, panel_values) in panels.chunks_exact(depth * COLUMNS).enumerate() {
-            let left = panel_at * COLUMNS;
-            for (strip_at, strip) in strips.chunks_exact(depth * STRIP).enumerate() {
-                let top = strip_at * STRIP;
-                let shape = [STRIP.min(m - top), COLUMNS.min(n - left), depth];
-                let a = Matrix { values: strip, row: 1, column: STRIP };
-                let c = &mut c[top * n + left..];
-                panel::<A, T>(c, n, shape, a, panel_values, COLUMNS, Start::Existing);
-            }
-        }
-    }
-}
+/// Values between the rows of an operand of [`accumulate_outer`] and its width: rows that are powers of two
+/// apart would evict one another from the nearest cache, and the last panel of columns reads so far.
+pub(crate) const PAD: usize = 16;
 
-/// Strips of 8 columns of A `[depth, m]`, each `[depth, 8]`, the last one padded with zeros: rows that are
-/// powers of two apart would evict one another from the nearest cache.
+/// `C[m, n] += Aᵀ · B` for A `[depth, m]` and B `[depth, n]`, whose rows are [`PAD`] values longer than they
+/// are wide, on this thread: the weight gradient of some rows. Both are read where they stand, so a depth of
+/// about 128 keeps a strip of one and a panel of the other in the nearest cache.
 #[inline(always)]
-fn pack_strips<T: Real>(strips: &mut [T], depth: usize, m: usize, a: &[T]) {
-    for (strip, into) in strips.chunks_exact_mut(depth * STRIP).enumerate() {
-        let width = STRIP.min(m - strip * STRIP);
-        for (p, into) in into.chunks_exact_mut(STRIP).enumerate() {
-            let from = &a[p * m + strip * STRIP..];
-            match from.first_chunk::<STRIP>() {
-                Some(from) if width == STRIP => into.copy_from_slice(from),
-                _ => {
-                    into[..width].copy_from_slice(&from[..width]);
-                    into[width..].fill(T::ZERO);
-                }
-            }
-        }
+pub(crate) fn accumulate_outer<A: Arith, T: Real>(c: &mut [T], [m, n, depth]: [usize; 3], a: &[T], b: &[T]) {
+    let a = Matrix { values: a, row: 1, column: m + PAD };
+    for left in (0..n).step_by(COLUMNS) {
+        let shape = [m, COLUMNS.min(n - left), depth];
+        panel::<A, T>(&mut c[left..], n, shape, a, &b[left..], n + PAD, Start::Existing);
     }
 }
 

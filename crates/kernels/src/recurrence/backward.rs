@@ -1,10 +1,11 @@
 //! The backward pass of a recurrence over one block of rows: back through the steps of a chunk, then the
 //! products over the whole chunk while it is in the cache.
 
-use super::block::{gather, scatter, steps};
+use super::block::{copy, gather, scatter, steps};
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel};
-use crate::product::{Matrix, Packed, Start, accumulate_outer};
+use crate::lanes::add;
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
 use crate::real::Real;
 
 /// The weights as backward uses them.
@@ -58,20 +59,20 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
         let (width, cell) = (G::GATES * hidden, (G::STATES - 1) * hidden);
         let most = steps(rows).min(time);
         let (mut ch, mut cc) = (vec![T::ZERO; rows * hidden], vec![T::ZERO; rows * cell]);
-        let mut dgates = vec![T::ZERO; most * rows * width];
-        let mut befores = vec![T::ZERO; most * rows * hidden];
-        let mut afters = vec![T::ZERO; if G::KEEPS { 0 } else { most * rows * hidden }];
-        let mut inputs = vec![T::ZERO; most * rows * input];
-        let mut scratch = Vec::new();
+        // Rows of these are `PAD` values longer than wide.
+        let [wide_g, wide_h, wide_x] = [width, hidden, input].map(|width| width + PAD);
+        let mut dgates = vec![T::ZERO; most * rows * wide_g];
+        // The hidden state before every step of a chunk, and after the last.
+        let mut hiddens = vec![T::ZERO; (most + 1) * rows * wide_h];
+        let mut inputs = vec![T::ZERO; most * rows * wide_x];
         let (dw_ih, rest) = self.dweights.split_at_mut(width * input);
         let (dw_hh, db) = rest.split_at_mut(width * hidden);
         for begin in (0..time).step_by(most).rev() {
             let count = most.min(time - begin);
-            if !G::KEEPS {
-                gather(self.ys, [rows, time, hidden], begin, count, &mut afters);
-            }
+            load_hiddens(self.h0, self.ys, self.sizes, begin, count, &mut hiddens);
             for step in (0..count).rev() {
                 let t = begin + step;
+                let cells_before = if t == 0 { self.c0 } else { &self.cells[(t - 1) * rows * cell..] };
                 for b in 0..rows {
                     let (ch, cc) = (&mut ch[b * hidden..][..hidden], &mut cc[b * cell..][..cell]);
                     // The state after this step is what some rows returned.
@@ -82,36 +83,28 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                     if let Some(gradient) = self.ys_gradient {
                         add(ch, &gradient[(b * time + t) * hidden..][..hidden]);
                     }
+                    let gates = match G::KEEPS {
+                        true => &self.gates[(t * rows + b) * width..][..width],
+                        false => &hiddens[((step + 1) * rows + b) * wide_h..][..width],
+                    };
+                    let before = &cells_before[b * cell..][..cell];
+                    let after = &self.cells[(t * rows + b) * cell..][..cell];
+                    let dgates = &mut dgates[(step * rows + b) * wide_g..][..width];
+                    self.gating.backward::<A, T>(gates, [before, after], ch, cc, dgates);
+                    add(db, dgates);
                 }
-                let before = match t {
-                    0 => self.c0,
-                    _ => &self.cells[(t - 1) * rows * cell..],
-                };
-                let gates = if G::KEEPS {
-                    &self.gates[t * rows * width..][..rows * width]
-                } else {
-                    &afters[step * rows * width..][..rows * width]
-                };
-                let cells = [&before[..rows * cell], &self.cells[t * rows * cell..][..rows * cell]];
-                let dgates = &mut dgates[step * rows * width..][..rows * width];
-                self.gating.backward::<A, T>(gates, cells, &ch, &mut cc, dgates, hidden);
-                let dgates = Matrix::new(dgates, width);
+                let dgates = Matrix::new(&dgates[step * rows * wide_g..], wide_g);
                 self.weights.recurrent.product::<A>(&mut ch, hidden, rows, dgates, Start::Zero);
             }
 
             let depth = count * rows;
-            let dgates = &dgates[..depth * width];
-            hidden_before(self.h0, self.ys, self.sizes, begin, count, &mut befores);
-            accumulate_outer::<A, T>(dw_hh, [width, hidden, depth], dgates, &befores, &mut scratch);
-            gather(self.xs, [rows, time, input], begin, count, &mut inputs);
-            accumulate_outer::<A, T>(dw_ih, [width, input, depth], dgates, &inputs, &mut scratch);
-            for row in dgates.chunks_exact(width.max(1)) {
-                add(db, row);
-            }
+            accumulate_outer::<A, T>(dw_hh, [width, hidden, depth], &dgates, &hiddens);
+            gather(self.xs, [rows, time, input], begin, count, &mut inputs, wide_x);
+            accumulate_outer::<A, T>(dw_ih, [width, input, depth], &dgates, &inputs);
             if let Some(dxs) = &mut self.dxs {
-                let g = Matrix::new(dgates, width);
-                self.weights.input.product::<A>(&mut inputs, input, depth, g, Start::Zero);
-                scatter(&inputs, [rows, time, input], begin, count, dxs);
+                let g = Matrix::new(&dgates, wide_g);
+                self.weights.input.product::<A>(&mut inputs, wide_x, depth, g, Start::Zero);
+                scatter(&inputs, wide_x, [rows, time, input], begin, count, dxs);
             }
         }
         for b in 0..rows {
@@ -128,21 +121,17 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
     }
 }
 
-/// The hidden state each step of a chunk began with, `[steps, rows, hidden]`: the outputs one step earlier.
+/// The hidden state before every step of a chunk, and after its last: `[steps + 1, rows, hidden + PAD]`.
 #[inline(always)]
-fn hidden_before<T: Real>(h0: &[T], ys: &[T], sizes: Sizes, begin: usize, count: usize, out: &mut [T]) {
+fn load_hiddens<T: Real>(h0: &[T], ys: &[T], sizes: Sizes, begin: usize, count: usize, out: &mut [T]) {
     let Sizes { batch: rows, time, hidden, .. } = sizes;
+    let wide = hidden + PAD;
     if begin > 0 {
-        return gather(ys, [rows, time, hidden], begin - 1, count, out);
+        return gather(ys, [rows, time, hidden], begin - 1, count + 1, out, wide);
     }
-    let (first, rest) = out.split_at_mut(rows * hidden);
-    first.copy_from_slice(h0);
-    gather(ys, [rows, time, hidden], 0, count - 1, rest);
-}
-
-#[inline(always)]
-fn add<T: Real>(sums: &mut [T], terms: &[T]) {
-    for (sum, term) in sums.iter_mut().zip(terms) {
-        *sum += *term;
+    let (first, rest) = out.split_at_mut(rows * wide);
+    for b in 0..rows {
+        copy(&h0[b * hidden..][..hidden], &mut first[b * wide..][..hidden]);
     }
+    gather(ys, [rows, time, hidden], 0, count, rest, wide);
 }

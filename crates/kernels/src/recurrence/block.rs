@@ -4,6 +4,9 @@
 //! and large enough that the product of a step fills the vector registers. Blocks depend on the sizes alone,
 //! never on the number of threads, because each sums a share of the weight gradient.
 
+use crate::lanes::{LANES, load, store};
+use crate::real::Real;
+
 /// Rows of the tallest register tile.
 const TILE: usize = 8;
 /// Rows times steps of a chunk: the depth of its weight-gradient product, whose operands then stay in the
@@ -23,27 +26,29 @@ pub(super) fn steps(rows: usize) -> usize {
     (CHUNK / rows).max(1)
 }
 
-/// Copies one chunk of `values` `[rows, time, width]`, steps `begin..begin + steps`, to `[steps, rows, width]`.
+/// Copies one chunk of `values` `[rows, time, width]`, steps `begin..begin + steps`, to `[steps, rows, stride]`.
 #[inline(always)]
-pub(super) fn gather<T: Copy>(
+pub(super) fn gather<T: Real>(
     values: &[T],
     [rows, time, width]: [usize; 3],
     begin: usize,
     steps: usize,
     out: &mut [T],
+    stride: usize,
 ) {
     for b in 0..rows {
         for s in 0..steps {
             let from = &values[(b * time + begin + s) * width..][..width];
-            out[(s * rows + b) * width..][..width].copy_from_slice(from);
+            copy(from, &mut out[(s * rows + b) * stride..][..width]);
         }
     }
 }
 
 /// The inverse of [`gather`].
 #[inline(always)]
-pub(super) fn scatter<T: Copy>(
+pub(super) fn scatter<T: Real>(
     chunk: &[T],
+    stride: usize,
     [rows, time, width]: [usize; 3],
     begin: usize,
     steps: usize,
@@ -52,8 +57,16 @@ pub(super) fn scatter<T: Copy>(
     for b in 0..rows {
         for s in 0..steps {
             let into = &mut out[(b * time + begin + s) * width..][..width];
-            into.copy_from_slice(&chunk[(s * rows + b) * width..][..width]);
+            copy(&chunk[(s * rows + b) * stride..][..width], into);
         }
+    }
+}
+
+/// A row is short, and a call of memcpy costs more than its values.
+#[inline(always)]
+pub(super) fn copy<T: Real>(from: &[T], into: &mut [T]) {
+    for at in (0..from.len()).step_by(LANES) {
+        store(&load(from, at), into, at);
     }
 }
 
@@ -71,12 +84,12 @@ mod tests {
     #[test]
     fn chunks_are_gathered_step_by_step_and_put_back() {
         let sizes = [2, 3, 2];
-        let values: Vec<usize> = (0..12).collect();
-        let mut chunk = [0; 8];
-        gather(&values, sizes, 1, 2, &mut chunk);
-        assert_eq!(chunk, [2, 3, 8, 9, 4, 5, 10, 11]);
-        let mut back = vec![99; 12];
-        scatter(&chunk, sizes, 1, 2, &mut back);
-        assert_eq!(back, [99, 99, 2, 3, 4, 5, 99, 99, 8, 9, 10, 11]);
+        let values: Vec<f32> = (0..12u8).map(f32::from).collect();
+        let mut chunk = [50.0; 12];
+        gather(&values, sizes, 1, 2, &mut chunk, 3);
+        assert_eq!(chunk, [2.0, 3.0, 50.0, 8.0, 9.0, 50.0, 4.0, 5.0, 50.0, 10.0, 11.0, 50.0]);
+        let mut back = vec![99.0; 12];
+        scatter(&chunk, 3, sizes, 1, 2, &mut back);
+        assert_eq!(back, [99.0, 99.0, 2.0, 3.0, 4.0, 5.0, 99.0, 99.0, 8.0, 9.0, 10.0, 11.0]);
     }
 }

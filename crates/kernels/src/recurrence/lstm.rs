@@ -8,6 +8,7 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
+use crate::lanes::{LANES, load, store};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
@@ -76,20 +77,38 @@ impl Gating for Lstm {
     fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize) {
         let rows = h.chunks_exact_mut(hidden).zip(c.chunks_exact_mut(hidden));
         for (gates, (h, c)) in gates.chunks_exact_mut(4 * hidden).zip(rows) {
-            let (input_forget, rest) = gates.split_at_mut(2 * hidden);
+            let (i, rest) = gates.split_at_mut(hidden);
+            let (f, rest) = rest.split_at_mut(hidden);
             let (g, o) = rest.split_at_mut(hidden);
-            // One function a loop: each has its constants in registers.
-            for x in input_forget.iter_mut().chain(o.iter_mut()) {
-                *x = x.sigmoid::<A>();
-            }
-            for x in g.iter_mut() {
-                *x = x.tanh::<A>();
-            }
-            let (i, f) = input_forget.split_at(hidden);
-            let inputs = i.iter().zip(f).zip(g.iter().zip(o.iter()));
-            for ((h, c), ((i, f), (g, o))) in h.iter_mut().zip(c).zip(inputs) {
-                *c = A::fma(*f, *c, *i * *g);
-                *h = *o * c.tanh::<A>();
+            for at in (0..hidden).step_by(LANES) {
+                let [mut input, mut forget, mut new, mut output] =
+                    [load(i, at), load(f, at), load(g, at), load(o, at)];
+                let (mut cell, mut out) = (load(c, at), [T::ZERO; LANES]);
+                // One function a loop, so that its constants stay in registers.
+                for x in 0..LANES {
+                    input[x] = input[x].sigmoid::<A>();
+                }
+                for x in 0..LANES {
+                    forget[x] = forget[x].sigmoid::<A>();
+                }
+                for x in 0..LANES {
+                    output[x] = output[x].sigmoid::<A>();
+                }
+                for x in 0..LANES {
+                    new[x] = new[x].tanh::<A>();
+                }
+                for x in 0..LANES {
+                    cell[x] = A::fma(forget[x], cell[x], input[x] * new[x]);
+                }
+                for x in 0..LANES {
+                    out[x] = output[x] * cell[x].tanh::<A>();
+                }
+                store(&input, i, at);
+                store(&forget, f, at);
+                store(&new, g, at);
+                store(&output, o, at);
+                store(&cell, c, at);
+                store(&out, h, at);
             }
         }
     }
@@ -102,29 +121,44 @@ impl Gating for Lstm {
         dh: &[T],
         dc: &mut [T],
         dgates: &mut [T],
-        hidden: usize,
     ) {
-        for row in 0..dh.len() / hidden {
-            let state = row * hidden..(row + 1) * hidden;
-            let (before, after) = (&before[state.clone()], &after[state.clone()]);
-            let (dh, dc) = (&dh[state.clone()], &mut dc[state]);
-            let gates = &gates[row * 4 * hidden..][..4 * hidden];
-            let (i, rest) = gates.split_at(hidden);
-            let (f, rest) = rest.split_at(hidden);
-            let (g, o) = rest.split_at(hidden);
-            let dgates = &mut dgates[row * 4 * hidden..][..4 * hidden];
-            let (di, rest) = dgates.split_at_mut(hidden);
-            let (df, rest) = rest.split_at_mut(hidden);
-            let (dg, d_o) = rest.split_at_mut(hidden);
-            for j in 0..hidden {
-                let squashed = after[j].tanh::<A>();
-                let dcell = A::fma(dh[j] * o[j], T::ONE - squashed * squashed, dc[j]);
-                di[j] = dcell * g[j] * i[j] * (T::ONE - i[j]);
-                df[j] = dcell * before[j] * f[j] * (T::ONE - f[j]);
-                dg[j] = dcell * i[j] * (T::ONE - g[j] * g[j]);
-                d_o[j] = dh[j] * squashed * o[j] * (T::ONE - o[j]);
-                dc[j] = dcell * f[j];
+        let hidden = dh.len();
+        let (i, rest) = gates.split_at(hidden);
+        let (f, rest) = rest.split_at(hidden);
+        let (g, o) = rest.split_at(hidden);
+        let (di, rest) = dgates.split_at_mut(hidden);
+        let (df, rest) = rest.split_at_mut(hidden);
+        let (dg, d_o) = rest.split_at_mut(hidden);
+        for at in (0..hidden).step_by(LANES) {
+            let [mut i, mut f, mut g, mut o] = [load(i, at), load(f, at), load(g, at), load(o, at)];
+            let (before, mut squashed) = (load(before, at), load(after, at));
+            let (dh, mut dcell) = (load(dh, at), load(dc, at));
+            for x in 0..LANES {
+                squashed[x] = squashed[x].tanh::<A>();
             }
+            for x in 0..LANES {
+                dcell[x] = A::fma(dh[x] * o[x], T::ONE - squashed[x] * squashed[x], dcell[x]);
+            }
+            let mut carried = [T::ZERO; LANES];
+            for x in 0..LANES {
+                carried[x] = dcell[x] * f[x];
+            }
+            for x in 0..LANES {
+                let (input, new) = (i[x], g[x]);
+                i[x] = dcell[x] * new * input * (T::ONE - input);
+                g[x] = dcell[x] * input * (T::ONE - new * new);
+            }
+            for x in 0..LANES {
+                f[x] = dcell[x] * before[x] * f[x] * (T::ONE - f[x]);
+            }
+            for x in 0..LANES {
+                o[x] = dh[x] * squashed[x] * o[x] * (T::ONE - o[x]);
+            }
+            store(&i, di, at);
+            store(&f, df, at);
+            store(&g, dg, at);
+            store(&o, d_o, at);
+            store(&carried, dc, at);
         }
     }
 }

@@ -39,9 +39,9 @@ pub(crate) trait Gating: Copy + Send + Sync + 'static {
     /// Turns pre-activations into activations in place and moves the state one step on.
     fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize);
 
-    /// From the activations, the state's `c` before and after the step, and the gradients with respect to
-    /// the new `h` and `c`: writes the gradients of the pre-activations and turns `dc` into the gradient
-    /// with respect to the previous `c`.
+    /// For one row, from the activations, the state's `c` before and after the step, and the gradients with
+    /// respect to the new `h` and `c`: writes the gradients of the pre-activations and turns `dc` into the
+    /// gradient with respect to the previous `c`.
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
@@ -49,7 +49,6 @@ pub(crate) trait Gating: Copy + Send + Sync + 'static {
         dh: &[T],
         dc: &mut [T],
         dgates: &mut [T],
-        hidden: usize,
     );
 }
 

@@ -6,6 +6,7 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
+use crate::lanes::{LANES, load, store};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
@@ -109,21 +110,17 @@ impl Gating for Rnn {
     }
 
     #[inline(always)]
-    fn backward<A: Arith, T: Real>(
-        self,
-        gates: &[T],
-        _: [&[T]; 2],
-        dh: &[T],
-        _: &mut [T],
-        dgates: &mut [T],
-        _: usize,
-    ) {
-        for ((dgate, h), dh) in dgates.iter_mut().zip(gates).zip(dh) {
-            *dgate = match self.0 {
-                Activation::Tanh => *dh * (T::ONE - *h * *h),
-                Activation::Relu if *h <= T::ZERO => T::ZERO,
-                Activation::Relu | Activation::Identity => *dh,
-            };
+    fn backward<A: Arith, T: Real>(self, gates: &[T], _: [&[T]; 2], dh: &[T], _: &mut [T], dgates: &mut [T]) {
+        for at in (0..dh.len()).step_by(LANES) {
+            let (h, mut slope) = (load(gates, at), load(dh, at));
+            for x in 0..LANES {
+                slope[x] = match self.0 {
+                    Activation::Tanh => slope[x] * (T::ONE - h[x] * h[x]),
+                    Activation::Relu if h[x] <= T::ZERO => T::ZERO,
+                    Activation::Relu | Activation::Identity => slope[x],
+                };
+            }
+            store(&slope, dgates, at);
         }
     }
 }
