@@ -4,13 +4,11 @@
 //! element's present value. Tiles, edges and threads only decide which elements are computed together, so a
 //! product over part of the rows, columns or steps equals the same part of the whole product bit for bit.
 //!
-//! Inside another kernel call [`product`] or [`Packed::product`] with that kernel's arithmetic; from plain
-//! code call [`multiply`], which splits the rows over threads.
+//! Call [`Packed::product`] and [`accumulate_outer`] inside another kernel, with that kernel's arithmetic.
 
 mod tile;
 
-use crate::isa::{Arith, Kernel, dispatch};
-use crate::parallel;
+use crate::isa::Arith;
 use crate::real::Real;
 use tile::tile;
 
@@ -18,6 +16,8 @@ use tile::tile;
 const COLUMNS: usize = 32;
 /// Depth of a block: 8 rows of `A` and one panel of `B` stay in the nearest cache.
 const DEPTH: usize = 256;
+/// Rows of a block.
+const ROWS: usize = 128;
 
 /// A matrix inside a slice: element `(i, j)` stands at `i · row + j · column`.
 #[derive(Clone, Copy, Debug)]
@@ -57,60 +57,6 @@ pub(crate) enum Start {
     Existing,
 }
 
-/// `C[m, n] (+)= A[m, k] · B[k, n]`, split over threads by rows. `c` has rows every `c_stride` elements.
-pub(crate) fn multiply<T: Real>(
-    c: &mut [T],
-    c_stride: usize,
-    [m, n, k]: [usize; 3],
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    start: Start,
-) {
-    parallel::over_rows(c, c_stride, m, m * n * k, |first, rows, c| {
-        dispatch(Multiply { c, c_stride, shape: [rows, n, k], a: a.from(first, 0), b, start });
-    });
-}
-
-struct Multiply<'a, 'c, T> {
-    c: &'c mut [T],
-    c_stride: usize,
-    shape: [usize; 3],
-    a: Matrix<'a, T>,
-    b: Matrix<'a, T>,
-    start: Start,
-}
-
-impl<T: Real> Kernel for Multiply<'_, '_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<A: Arith>(self) {
-        product::<A, T>(self.c, self.c_stride, self.shape, self.a, self.b, self.start, &mut Vec::new());
-    }
-}
-
-/// `C[m, n] (+)= A[m, k] · B[k, n]` on this thread. `scratch` grows to one block of `B` and may be reused.
-#[inline(always)]
-pub(crate) fn product<A: Arith, T: Real>(
-    c: &mut [T],
-    c_stride: usize,
-    [m, n, k]: [usize; 3],
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    start: Start,
-    scratch: &mut Vec<T>,
-) {
-    if k == 0 {
-        begin(c, c_stride, m, n, start);
-    }
-    for first in (0..k).step_by(DEPTH) {
-        let depth = DEPTH.min(k - first);
-        scratch.resize(n.div_ceil(COLUMNS) * COLUMNS * depth, T::ZERO);
-        pack_block(scratch, depth, n, b.from(first, 0));
-        let start = if first == 0 { start } else { Start::Existing };
-        block::<A, T>(c, c_stride, [m, n, depth], a.from(0, first), scratch, start);
-    }
-}
-
 /// A right-hand side `B[k, n]` laid out for repeated products, such as recurrent weights over time.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed<T> {
@@ -145,11 +91,16 @@ impl<T: Real> Packed<T> {
             begin(c, c_stride, m, self.n, start);
         }
         let width = self.n.div_ceil(COLUMNS) * COLUMNS;
-        for first in (0..self.k).step_by(DEPTH) {
-            let depth = DEPTH.min(self.k - first);
-            let panels = &self.panels[first * width..][..depth * width];
-            let start = if first == 0 { start } else { Start::Existing };
-            block::<A, T>(c, c_stride, [m, self.n, depth], a.from(0, first), panels, start);
+        // A block of rows stays in the second-level cache while it meets one panel after another.
+        for top in (0..m).step_by(ROWS) {
+            let (rows, a) = (ROWS.min(m - top), a.from(top, 0));
+            let c = &mut c[top * c_stride..];
+            for first in (0..self.k).step_by(DEPTH) {
+                let depth = DEPTH.min(self.k - first);
+                let panels = &self.panels[first * width..][..depth * width];
+                let start = if first == 0 { start } else { Start::Existing };
+                block::<A, T>(c, c_stride, [rows, self.n, depth], a.from(0, first), panels, start);
+            }
         }
     }
 }
@@ -314,7 +265,7 @@ fn strip<A: Arith, T: Real, const R: usize, const W: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::{Isa, dispatch_on};
+    use crate::isa::{Isa, Kernel, dispatch_on};
 
     fn values<T: Real>(seed: u64, count: usize) -> Vec<T> {
         let mut state = seed;
@@ -357,10 +308,6 @@ mod tests {
                 let b_forms = [Matrix::new(&b, n), Matrix::new(&bt, k).transposed()];
                 for (a, b) in a_forms.into_iter().flat_map(|a| b_forms.map(|b| (a, b))) {
                     let mut got = c.clone();
-                    let shape = [m, n, k];
-                    dispatch_on(isa, Multiply { c: &mut got, c_stride: n, shape, a, b, start });
-                    assert_eq!(got, want, "{m} {n} {k} {start:?} {}", isa.name());
-                    let mut got = c.clone();
                     dispatch_on(isa, WithPacked(&mut got, n, m, a, &Packed::new(b, k, n), start));
                     assert_eq!(got, want, "packed {m} {n} {k} {start:?} {}", isa.name());
                 }
@@ -391,14 +338,11 @@ mod tests {
     fn sub_blocks_leave_their_surroundings_alone() {
         let (a, b) = (values::<f64>(1, 6 * 9), values::<f64>(2, 5 * 40));
         let mut c = vec![7.0; 6 * 50];
-        multiply(
-            &mut c[3..],
-            50,
-            [6, 40, 5],
-            Matrix::new(&a, 9).from(0, 2),
-            Matrix::new(&b, 40),
-            Start::Zero,
-        );
+        let packed = Packed::new(Matrix::new(&b, 40), 5, 40);
+        for isa in Isa::available() {
+            let a = Matrix::new(&a, 9).from(0, 2);
+            dispatch_on(isa, WithPacked(&mut c[3..], 50, 6, a, &packed, Start::Zero));
+        }
         for (at, value) in c.iter().enumerate() {
             let (i, j) = (at / 50, at % 50);
             if (3..43).contains(&j) {
@@ -410,20 +354,33 @@ mod tests {
         }
     }
 
+    struct Outer<'a, T>(&'a mut [T], [usize; 3], &'a [T], &'a [T]);
+    impl<T: Real> Kernel for Outer<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<A: Arith>(self) {
+            accumulate_outer::<A, T>(self.0, self.1, self.2, self.3);
+        }
+    }
+
+    /// Rows of `width` values, [`PAD`] values of rubbish after each.
+    fn padded(values: &[f32], width: usize) -> Vec<f32> {
+        values.chunks_exact(width).flat_map(|row| row.iter().copied().chain([f32::NAN; PAD])).collect()
+    }
+
     #[test]
-    fn threads_do_not_change_the_bits() {
-        let (m, n, k) = (37, 41, 43);
-        let (a, b) = (values::<f32>(1, m * k), values::<f32>(2, k * n));
-        let on = |threads| {
-            let mut c = vec![0.0; m * n];
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
-                multiply(&mut c, n, [m, n, k], a, b, Start::Zero);
-            });
-            c
-        };
-        assert_eq!(on(1), on(2));
-        assert_eq!(on(1), on(3));
+    fn an_outer_product_is_one_chain_and_reads_no_padding_into_it() {
+        for [m, n, depth] in [[1, 1, 1], [3, 5, 7], [17, 33, 13], [8, 32, 128], [5, 70, 2], [100, 17, 63]] {
+            let (a, b) = (values::<f32>(1, depth * m), values::<f32>(2, depth * n));
+            let c = values::<f32>(3, m * n);
+            let transposed = transpose(&a, depth, m);
+            for isa in Isa::available() {
+                let mut want = c.clone();
+                dispatch_on(isa, Chain(&mut want, [m, n, depth], &transposed, &b, Start::Existing));
+                let mut got = c.clone();
+                dispatch_on(isa, Outer(&mut got, [m, n, depth], &padded(&a, m), &padded(&b, n)));
+                assert_eq!(got, want, "{m} {n} {depth} {}", isa.name());
+            }
+        }
     }
 }

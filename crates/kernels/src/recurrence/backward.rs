@@ -1,10 +1,10 @@
 //! The backward pass of a recurrence over one block of rows: back through the steps of a chunk, then the
 //! products over the whole chunk while it is in the cache.
 
-use super::block::{copy, gather, scatter, steps};
+use super::block::{gather, scatter, steps};
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel};
-use crate::lanes::add;
+use crate::lanes::{add, copy};
 use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
 use crate::real::Real;
 

@@ -4,7 +4,7 @@
 //! and large enough that the product of a step fills the vector registers. Blocks depend on the sizes alone,
 //! never on the number of threads, because each sums a share of the weight gradient.
 
-use crate::lanes::{LANES, load, store};
+use crate::lanes::copy;
 use crate::real::Real;
 
 /// Rows of the tallest register tile.
@@ -59,14 +59,6 @@ pub(super) fn scatter<T: Real>(
             let into = &mut out[(b * time + begin + s) * width..][..width];
             copy(&chunk[(s * rows + b) * stride..][..width], into);
         }
-    }
-}
-
-/// A row is short, and a call of memcpy costs more than its values.
-#[inline(always)]
-pub(super) fn copy<T: Real>(from: &[T], into: &mut [T]) {
-    for at in (0..from.len()).step_by(LANES) {
-        store(&load(from, at), into, at);
     }
 }
 

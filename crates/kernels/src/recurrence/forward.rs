@@ -1,8 +1,9 @@
 //! The forward pass of a recurrence over one block of rows.
 
-use super::block::{copy, gather, steps};
+use super::block::{gather, steps};
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel};
+use crate::lanes::copy;
 use crate::product::{Matrix, Packed, Start};
 use crate::real::Real;
 

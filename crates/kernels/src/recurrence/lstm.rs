@@ -8,7 +8,7 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
-use crate::lanes::{LANES, load, store};
+use crate::lanes::{LANES, each_lane};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
@@ -80,36 +80,28 @@ impl Gating for Lstm {
             let (i, rest) = gates.split_at_mut(hidden);
             let (f, rest) = rest.split_at_mut(hidden);
             let (g, o) = rest.split_at_mut(hidden);
-            for at in (0..hidden).step_by(LANES) {
-                let [mut input, mut forget, mut new, mut output] =
-                    [load(i, at), load(f, at), load(g, at), load(o, at)];
-                let (mut cell, mut out) = (load(c, at), [T::ZERO; LANES]);
+            each_lane([], [i, f, g, o, c, h], |[], [mut i, mut f, mut g, mut o, mut c, mut h]| {
                 // One function a loop, so that its constants stay in registers.
                 for x in 0..LANES {
-                    input[x] = input[x].sigmoid::<A>();
+                    i[x] = i[x].sigmoid::<A>();
                 }
                 for x in 0..LANES {
-                    forget[x] = forget[x].sigmoid::<A>();
+                    f[x] = f[x].sigmoid::<A>();
                 }
                 for x in 0..LANES {
-                    output[x] = output[x].sigmoid::<A>();
+                    o[x] = o[x].sigmoid::<A>();
                 }
                 for x in 0..LANES {
-                    new[x] = new[x].tanh::<A>();
+                    g[x] = g[x].tanh::<A>();
                 }
                 for x in 0..LANES {
-                    cell[x] = A::fma(forget[x], cell[x], input[x] * new[x]);
+                    c[x] = A::fma(f[x], c[x], i[x] * g[x]);
                 }
                 for x in 0..LANES {
-                    out[x] = output[x] * cell[x].tanh::<A>();
+                    h[x] = o[x] * c[x].tanh::<A>();
                 }
-                store(&input, i, at);
-                store(&forget, f, at);
-                store(&new, g, at);
-                store(&output, o, at);
-                store(&cell, c, at);
-                store(&out, h, at);
-            }
+                [i, f, g, o, c, h]
+            });
         }
     }
 
@@ -129,36 +121,32 @@ impl Gating for Lstm {
         let (di, rest) = dgates.split_at_mut(hidden);
         let (df, rest) = rest.split_at_mut(hidden);
         let (dg, d_o) = rest.split_at_mut(hidden);
-        for at in (0..hidden).step_by(LANES) {
-            let [mut i, mut f, mut g, mut o] = [load(i, at), load(f, at), load(g, at), load(o, at)];
-            let (before, mut squashed) = (load(before, at), load(after, at));
-            let (dh, mut dcell) = (load(dh, at), load(dc, at));
+        let reads = [i, f, g, o, before, after, dh];
+        each_lane(reads, [di, df, dg, d_o, dc], |[i, f, g, o, before, after, dh], [.., dc]| {
+            let [mut squashed, mut dcell, mut carried] = [[T::ZERO; LANES]; 3];
+            let [mut di, mut df, mut dg, mut d_o] = [[T::ZERO; LANES]; 4];
             for x in 0..LANES {
-                squashed[x] = squashed[x].tanh::<A>();
+                squashed[x] = after[x].tanh::<A>();
             }
             for x in 0..LANES {
-                dcell[x] = A::fma(dh[x] * o[x], T::ONE - squashed[x] * squashed[x], dcell[x]);
+                dcell[x] = A::fma(dh[x] * o[x], T::ONE - squashed[x] * squashed[x], dc[x]);
             }
-            let mut carried = [T::ZERO; LANES];
             for x in 0..LANES {
                 carried[x] = dcell[x] * f[x];
             }
             for x in 0..LANES {
-                let (input, new) = (i[x], g[x]);
-                i[x] = dcell[x] * new * input * (T::ONE - input);
-                g[x] = dcell[x] * input * (T::ONE - new * new);
+                di[x] = dcell[x] * g[x] * i[x] * (T::ONE - i[x]);
             }
             for x in 0..LANES {
-                f[x] = dcell[x] * before[x] * f[x] * (T::ONE - f[x]);
+                df[x] = dcell[x] * before[x] * f[x] * (T::ONE - f[x]);
             }
             for x in 0..LANES {
-                o[x] = dh[x] * squashed[x] * o[x] * (T::ONE - o[x]);
+                dg[x] = dcell[x] * i[x] * (T::ONE - g[x] * g[x]);
             }
-            store(&i, di, at);
-            store(&f, df, at);
-            store(&g, dg, at);
-            store(&o, d_o, at);
-            store(&carried, dc, at);
-        }
+            for x in 0..LANES {
+                d_o[x] = dh[x] * squashed[x] * o[x] * (T::ONE - o[x]);
+            }
+            [di, df, dg, d_o, carried]
+        });
     }
 }

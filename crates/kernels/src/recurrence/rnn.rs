@@ -6,7 +6,7 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
-use crate::lanes::{LANES, load, store};
+use crate::lanes::{LANES, copy, each_lane};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
@@ -111,16 +111,20 @@ impl Gating for Rnn {
 
     #[inline(always)]
     fn backward<A: Arith, T: Real>(self, gates: &[T], _: [&[T]; 2], dh: &[T], _: &mut [T], dgates: &mut [T]) {
-        for at in (0..dh.len()).step_by(LANES) {
-            let (h, mut slope) = (load(gates, at), load(dh, at));
-            for x in 0..LANES {
-                slope[x] = match self.0 {
-                    Activation::Tanh => slope[x] * (T::ONE - h[x] * h[x]),
-                    Activation::Relu if h[x] <= T::ZERO => T::ZERO,
-                    Activation::Relu | Activation::Identity => slope[x],
-                };
-            }
-            store(&slope, dgates, at);
+        match self.0 {
+            Activation::Tanh => each_lane([gates, dh], [dgates], |[h, dh], [mut slope]| {
+                for x in 0..LANES {
+                    slope[x] = dh[x] * (T::ONE - h[x] * h[x]);
+                }
+                [slope]
+            }),
+            Activation::Relu => each_lane([gates, dh], [dgates], |[h, dh], [mut slope]| {
+                for x in 0..LANES {
+                    slope[x] = if h[x] <= T::ZERO { T::ZERO } else { dh[x] };
+                }
+                [slope]
+            }),
+            Activation::Identity => copy(dh, dgates),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The affine map `y = x Wᵀ + b`, with the bits of [`product`](crate::product): a row's result depends
-//! neither on the other rows nor on the threads.
+//! The affine map `y = x Wᵀ + b`. A row's result is one chain that begins with the bias, and depends neither on
+//! the other rows nor on the threads; the weight gradient is summed over fixed shares of the rows.
+
+mod passes;
 
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all, with_values};
-use crate::product::{Matrix, Packed, Start, multiply};
+use crate::product::{Matrix, Packed};
 use crate::real::Real;
 use crate::reference;
 use crate::tape;
@@ -95,18 +97,9 @@ impl<T: Real> Kernel for Step<'_, T> {
     fn run<A: Arith>(self) {
         let LinearCell { weight, bias, inputs, outputs } = self.cell;
         let batch = self.ys.len() / outputs.max(&1);
-        let start = begin(self.ys, bias.as_deref());
+        let start = passes::begin(self.ys, bias.as_deref());
         weight.product::<A>(self.ys, *outputs, batch, Matrix::new(self.xs, *inputs), start);
     }
-}
-
-/// Writes the bias into every row, if there is one: each chain begins with it.
-fn begin<T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
-    let Some(bias) = bias else { return Start::Zero };
-    for row in ys.chunks_exact_mut(bias.len().max(1)) {
-        row.copy_from_slice(bias);
-    }
-    Start::Existing
 }
 
 struct Linear;
@@ -124,10 +117,8 @@ fn forward<T: Real>(
     if let Some(last) = shape.last_mut() {
         *last = outputs;
     }
-    let mut ys = vec![T::ZERO; rows * outputs];
-    let start = begin(&mut ys, bias);
-    let weight = Matrix::new(weight, inputs).transposed();
-    multiply(&mut ys, outputs, [rows, outputs, inputs], Matrix::new(xs, inputs), weight, start);
+    let weight = Packed::new(Matrix::new(weight, inputs).transposed(), inputs, outputs);
+    let ys = passes::forward(xs, &weight, bias, [rows, inputs, outputs]);
     Ok((T::to_cpu_storage_owned(ys), shape.into()))
 }
 
@@ -136,39 +127,14 @@ fn backward<T: Real>(xs: &Tensor, weight: &Tensor, upstream: &Tensor) -> Result<
     let (outputs, inputs) = weight.dims2()?;
     let rows = xs.elem_count() / inputs.max(1);
     with_all::<T, _, 3>([xs, weight, upstream], |[x, w, g]| {
-        let mut dx = vec![T::ZERO; rows * inputs];
-        let shape = [rows, inputs, outputs];
-        multiply(&mut dx, inputs, shape, Matrix::new(g, outputs), Matrix::new(w, inputs), Start::Zero);
-        let dw = weight_gradient(g, outputs, Matrix::new(x, inputs), inputs, rows);
-        let db = bias_gradient(g, outputs);
-        Ok([tensor(dx, xs.shape())?, tensor(dw, weight.shape())?, tensor(db, outputs)?])
+        let packed = Packed::new(Matrix::new(w, inputs), outputs, inputs);
+        let found = passes::backward(x, g, &packed, [rows, inputs, outputs]);
+        Ok([
+            tensor(found.xs, xs.shape())?,
+            tensor(found.weight, weight.shape())?,
+            tensor(found.bias, outputs)?,
+        ])
     })
-}
-
-/// `dW[out, in] = Gᵀ X` for G `[rows, out]` and X `[rows, in]`: chains over the rows in their order, split
-/// over threads by outputs.
-pub(crate) fn weight_gradient<T: Real>(
-    g: &[T],
-    outputs: usize,
-    xs: Matrix<'_, T>,
-    inputs: usize,
-    rows: usize,
-) -> Vec<T> {
-    let mut dw = vec![T::ZERO; outputs * inputs];
-    let transposed = Matrix::new(g, outputs).transposed();
-    multiply(&mut dw, inputs, [outputs, inputs, rows], transposed, xs, Start::Zero);
-    dw
-}
-
-/// `db[out] = Σ G` over the rows of G `[rows, out]`, in their order.
-pub(crate) fn bias_gradient<T: Real>(g: &[T], outputs: usize) -> Vec<T> {
-    let mut db = vec![T::ZERO; outputs];
-    for row in g.chunks_exact(outputs.max(1)) {
-        for (sum, g) in db.iter_mut().zip(row) {
-            *sum += *g;
-        }
-    }
-    db
 }
 
 impl CustomOp2 for Linear {
