@@ -126,7 +126,7 @@ mod tests {
     fn losses_have_nine_digits_whatever_their_size() {
         assert_eq!(nine_digits(4.158_883_083_359_672), "4.15888308");
         assert_eq!(nine_digits(0.001_234_567_891), "0.00123456789");
-        assert_eq!(nine_digits(1234.567_891_2), "1234.56789");
+        assert_eq!(nine_digits(1_234.567_891_2), "1234.56789");
         assert_eq!(nine_digits(0.0), "0.00000000");
     }
 }
