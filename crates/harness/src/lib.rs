@@ -32,3 +32,9 @@ pub use decode::ModelDecoder;
 pub fn instruction_set() -> Result<&'static str, String> {
     seqbench_kernels::isa::requested().map(seqbench_kernels::isa::Isa::name)
 }
+
+/// Runs `work` with every kernel in its plain formulation, as far as this thread calls it: what is computed fast can be
+/// compared with what is computed plainly, whole models in training included.
+pub fn on_plain_formulations<R>(work: impl FnOnce() -> R) -> R {
+    seqbench_kernels::reference::alone(work)
+}

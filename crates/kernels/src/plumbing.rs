@@ -1,6 +1,7 @@
 //! Between candle's tensors and the plain slices kernels work on.
 
 use crate::real::Real;
+use crate::reference;
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Tensor};
 
 /// The values of a contiguous CPU operand of a custom operation, in row-major order.
@@ -44,10 +45,11 @@ pub(crate) fn tensor<T: Real>(values: Vec<T>, shape: impl Into<Shape>) -> Result
     Tensor::from_vec(values, shape.into(), &Device::Cpu)
 }
 
-/// Whether the fused kernels serve this tensor: on the CPU, in single or double precision. Elsewhere the
-/// plain formulation of [`crate::reference`] runs in candle's own operations.
+/// Whether the fused kernels serve this tensor: on the CPU, in single or double precision, unless
+/// [`reference::alone`] asks for the other. Elsewhere the plain formulation of [`reference`] runs in candle's
+/// own operations.
 pub(crate) fn fused(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64)
+    tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64) && !reference::is_alone()
 }
 
 /// Checks an argument's shape.

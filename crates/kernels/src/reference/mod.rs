@@ -18,3 +18,26 @@ pub use lstm::lstm;
 pub use rnn::rnn;
 pub use rope::rope;
 pub use scan::diagonal_scan;
+
+use std::cell::Cell;
+
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with every operation of this crate in its plain formulation, as far as this thread calls it: a
+/// whole model can be trained both ways and compared.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    work()
+}
+
+pub(crate) fn is_alone() -> bool {
+    ALONE.get()
+}
