@@ -152,7 +152,10 @@ impl<T: Real> Kernel for Step<'_, T> {
             for (tile, (keys, values)) in keys.zip(values).enumerate().take(length.div_ceil(KEYS)) {
                 let visible = KEYS.min(length - tile * KEYS);
                 let mut scores = [T::ZERO; KEYS];
-                panel::<A, T>(&mut scores, KEYS, [1, KEYS, size], q, keys, KEYS, Start::Zero);
+                for first in (0..KEYS).step_by(PANEL) {
+                    let (scores, keys) = (&mut scores[first..], &keys[first..]);
+                    panel::<A, T>(scores, KEYS, [1, PANEL, size], q, keys, KEYS, Start::Zero);
+                }
                 let distance = T::of((length - 1 - tile * KEYS) as f64);
                 for (x, score) in scores.iter_mut().enumerate() {
                     let seen = biased::<A, T>(*score, distance - T::of(x as f64), slope);

@@ -6,7 +6,7 @@ use crate::isa::Arith;
 use crate::real::Real;
 
 /// Keys of a tile. Tiles begin at multiples of it, whatever the queries.
-pub(super) const KEYS: usize = 32;
+pub(super) const KEYS: usize = 64;
 /// Chains in which the weights of a tile are summed: key x belongs to chain x modulo 8.
 pub(super) const CHAINS: usize = 8;
 
