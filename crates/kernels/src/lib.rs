@@ -30,7 +30,9 @@ mod rope;
 mod scan;
 
 pub use activation::{gelu, silu};
-pub use attention::{AttentionCell, AttentionOptions, attention};
+pub use attention::{
+    AttentionCell, AttentionOptions, PackedOptions, attention, attention_packed, attention_state,
+};
 pub use embedding::embedding;
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear};

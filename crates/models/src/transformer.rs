@@ -44,7 +44,7 @@ use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
-use seqbench_kernels::{self as kernels, AttentionCell, AttentionOptions, LinearCell, Rope};
+use seqbench_kernels::{self as kernels, AttentionCell, AttentionOptions, LinearCell, PackedOptions, Rope};
 use serde::{Deserialize, Serialize};
 
 /// The registry entry.
@@ -217,6 +217,32 @@ impl Core {
         }
     }
 
+    /// What tokens from position 0 on, whose projections are `qkv` `[batch, time, 3D]`, see, and the keys and values
+    /// they leave.
+    fn begin(&self, qkv: &Tensor) -> Result<(Tensor, Tensor)> {
+        let options = PackedOptions { scale: None, alibi: self.alibi.as_deref(), rope: self.rope_base };
+        let mixed = kernels::attention_packed(qkv, self.heads, &options)?;
+        Ok((mixed, kernels::attention_state(qkv, self.heads, self.rope_base)?))
+    }
+
+    /// The same for tokens that follow each row's first `past` of `kv`.
+    fn go_on(&self, qkv: &Tensor, kv: &Tensor, position: &[u32], past: &[usize]) -> Result<(Tensor, Tensor)> {
+        let (batch, time, _) = qkv.dims3()?;
+        let d = self.dim;
+        let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
+        let mut new = qkv.narrow(2, d, 2 * d)?;
+        if let Some(base) = self.rope_base {
+            q = kernels::rope(&q, position, base)?;
+            let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, position, base)?;
+            new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
+        }
+        let kv = append(kv, position, &new)?;
+        let options = AttentionOptions { scale: None, past: Some(past), alibi: self.alibi.as_deref() };
+        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
+        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
+        Ok((mixed, kv))
+    }
+
     /// `[batch, time, D]` as `[batch, time, heads, D / heads]`.
     fn split(&self, xs: &Tensor) -> Result<Tensor> {
         let (batch, time, dim) = xs.dims3()?;
@@ -234,9 +260,6 @@ fn append(kv: &Tensor, position: &[u32], new: &Tensor) -> Result<Tensor> {
     let (_, time, width) = new.dims3()?;
     let longest = position.iter().copied().max().unwrap_or(0) as usize;
     if position.iter().all(|position| *position as usize == longest) {
-        if longest == 0 {
-            return Ok(new.clone());
-        }
         return Ok(Tensor::cat(&[&kv.narrow(1, 0, longest)?, new], 1)?);
     }
     let mut rows = Vec::with_capacity(position.len());
@@ -277,19 +300,13 @@ impl SequenceCore for Core {
         let bias = Tensor::cat(&self.in_bias, 0)?;
         // [batch, time, 3D]
         let qkv = kernels::linear(xs, &self.in_weight, Some(&bias))?;
-        let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
-        let mut new = qkv.narrow(2, d, 2 * d)?;
-        if let Some(base) = self.rope_base {
-            q = kernels::rope(&q, &position, base)?;
-            let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, &position, base)?;
-            new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
-        }
-        // [batch, context + time, 2D]
-        let kv = append(kv, &position, &new)?;
         let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
-        let options = AttentionOptions { scale: None, past: Some(&past), alibi: self.alibi.as_deref() };
-        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
-        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
+        // [batch, time, D] and [batch, context + time, 2D]
+        let (mixed, kv) = if past.iter().all(|past| *past == 0) {
+            self.begin(&qkv)?
+        } else {
+            self.go_on(&qkv, kv, &position, &past)?
+        };
         let ys = kernels::linear(&mixed, &self.out_weight, Some(&self.out_bias))?;
 
         let read = |row: usize| lengths.map_or(time, |lengths| lengths[row]);

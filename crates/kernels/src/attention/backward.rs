@@ -87,7 +87,7 @@ impl<T: Real> Kernel for Backward<'_, '_, T> {
         let seen = |(first, count): (usize, usize)| head.past + first + count;
         let end = shards.last().map_or(0, |last| seen(*last));
         let (keys, values) = (cut(&mut rest, end * size), cut(&mut rest, end * size));
-        head.load_keys(end, keys, values);
+        head.load_keys::<A>(end, keys, values);
         let [k_total, v_total] = totals;
         let first = shards.first().map_or(0, |shard| shard.0);
         let mut known = 0;
@@ -148,7 +148,7 @@ fn pull<A: Arith, T: Real>(
             // Σ_key P ∂L/∂P, which equals the product of the output with its gradient.
             pulls[x] = sum([y, row], |[y, row]| y * row);
         }
-        head.load_queries(block, query_rows);
+        head.load_queries::<A>(block, query_rows);
         transpose::<A, T>(query_rows, stride, [LANES, stride], queries.as_flattened_mut(), LANES);
         transpose::<A, T>(upstream_rows, stride, [LANES, stride], pulled.as_flattened_mut(), LANES);
         for query in queries.as_flattened_mut() {
@@ -181,7 +181,7 @@ fn pull<A: Arith, T: Real>(
                 *value *= upstream.scale;
             }
             if let Some(turns) = head.turns {
-                turns.turn_back(row, query + x);
+                turns.turn_back::<A>(row, query + x);
             }
             for (grad, value) in q_grad.row(query - first + x).iter_mut().zip(&*row) {
                 *grad = *value;
@@ -215,7 +215,7 @@ impl<T: Real> Kernel for Finish<'_, '_, T> {
                 *grad = *value;
             }
             if let Some(turns) = head.turns {
-                turns.turn_back(row, key);
+                turns.turn_back::<A>(row, key);
             }
             for (grad, value) in v_grad.row(key).iter_mut().zip(v) {
                 *grad = *value;

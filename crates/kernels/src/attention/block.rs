@@ -56,7 +56,7 @@ pub(super) fn blocks((first, count): (usize, usize)) -> impl Iterator<Item = (us
 /// `rows[x, d] = values[x, d]` for the tokens `first ..`, `count` of them, turned where asked. Rows of `out` are
 /// `out_stride` apart; of `values`, `stride`.
 #[inline(always)]
-fn load<T: Real>(
+fn load<A: Arith, T: Real>(
     (values, stride): (&[T], usize),
     (first, count): (usize, usize),
     size: usize,
@@ -71,7 +71,7 @@ fn load<T: Real>(
             *out = *value;
         }
         if let Some(turns) = turns {
-            turns.turn(out, first + x);
+            turns.turn::<A>(out, first + x);
         }
     }
 }
@@ -80,17 +80,17 @@ impl<T: Real> Head<'_, T> {
     /// Copies the keys and values before `end` side by side, `[end, head_dim]` each: at their own stride they
     /// would fall into few sets of the cache.
     #[inline(always)]
-    pub(super) fn load_keys(&self, end: usize, keys: &mut [T], values: &mut [T]) {
+    pub(super) fn load_keys<A: Arith>(&self, end: usize, keys: &mut [T], values: &mut [T]) {
         let (size, stride) = (self.head_dim, self.strides[1]);
-        load((self.k, stride), (0, end), size, self.turns, (keys, size));
-        load((self.v, stride), (0, end), size, None, (values, size));
+        load::<A, T>((self.k, stride), (0, end), size, self.turns, (keys, size));
+        load::<A, T>((self.v, stride), (0, end), size, None, (values, size));
     }
 
     /// The queries of a block as padded rows, zeros where there is none.
     #[inline(always)]
-    pub(super) fn load_queries(&self, block: (usize, usize), rows: &mut [T]) {
+    pub(super) fn load_queries<A: Arith>(&self, block: (usize, usize), rows: &mut [T]) {
         let stride = padded(self.head_dim);
-        load((self.q, self.strides[0]), block, self.head_dim, self.turns, (rows, stride));
+        load::<A, T>((self.q, self.strides[0]), block, self.head_dim, self.turns, (rows, stride));
         rows[block.1 * stride..].fill(T::ZERO);
     }
 
@@ -153,7 +153,11 @@ pub(super) fn gather<A: Arith, T: Real>(
 ) {
     let hidden = tile.common..tile.keys;
     let behind = &values[(tile.key + hidden.start) * size..(tile.key + hidden.end) * size];
-    let tame = behind.iter().all(|value| *value * T::ZERO == T::ZERO);
+    // Without a branch, so that the compiler compares many at once.
+    let mut tame = true;
+    for value in behind {
+        tame &= *value * T::ZERO == T::ZERO;
+    }
     let depth = if tame { tile.keys } else { tile.common };
     let across = Matrix::new(&values[tile.key * size..], size).transposed();
     let into = sums.as_flattened_mut();

@@ -42,9 +42,9 @@ impl<T: Real> Kernel for Forward<'_, '_, T> {
         let sums = cut(&mut rest, stride * LANES).as_chunks_mut::<LANES>().0;
         let scores = cut(&mut rest, KEYS * LANES).as_chunks_mut::<LANES>().0;
         rows.fill(T::ZERO);
-        head.load_keys(end, keys, values);
+        head.load_keys::<A>(end, keys, values);
         for block in blocks(range) {
-            head.load_queries(block, rows);
+            head.load_queries::<A>(block, rows);
             transpose::<A, T>(rows, stride, [LANES, stride], queries.as_flattened_mut(), LANES);
             for query in queries.as_flattened_mut() {
                 *query *= head.factor;
@@ -56,7 +56,12 @@ impl<T: Real> Kernel for Forward<'_, '_, T> {
                 let used = tile.keys.next_multiple_of(CHAINS);
                 scores[tile.keys..used].as_flattened_mut().fill(T::NEG_INFINITY);
                 let shrinks = weigh::<A, T>(&mut scores[..used], &mut maxima, &mut totals);
-                if shrinks.iter().any(|shrink| *shrink != T::ONE) {
+                // Seldom: without a branch in the loop, because the compiler then compares all at once.
+                let mut kept = true;
+                for shrink in &shrinks {
+                    kept &= *shrink == T::ONE;
+                }
+                if !kept {
                     for sums in sums.iter_mut() {
                         for x in 0..LANES {
                             sums[x] *= shrinks[x];

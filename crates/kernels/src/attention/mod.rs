@@ -13,12 +13,16 @@ mod backward;
 mod block;
 mod cell;
 mod forward;
+mod packed;
 mod run;
 mod scratch;
 mod softmax;
+mod state;
 mod transpose;
 
 pub use cell::AttentionCell;
+pub use packed::{PackedOptions, attention_packed};
+pub use state::attention_state;
 
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all};
 use crate::real::Real;
@@ -95,13 +99,20 @@ impl Plan {
         if let Some(past) = past.iter().find(|past| **past + time > context) {
             bail!("attention: past {past} and q {:?} reach beyond k {:?}", q.dims(), k.dims());
         }
-        let slopes = match options.alibi {
-            Some(slopes) if slopes.len() == heads => slopes.to_vec(),
-            Some(slopes) => bail!("attention: alibi has {} slopes, but q is {:?}", slopes.len(), q.dims()),
-            None => vec![0.0; heads],
-        };
+        let slopes = slopes("attention", options.alibi, heads, q)?;
         let scale = options.scale.unwrap_or(1.0 / (head_dim as f64).sqrt());
         Ok(Plan { batch, time, context, heads, head_dim, scale, past, slopes })
+    }
+}
+
+/// ALiBi's slopes, zeros where there are none.
+fn slopes(operation: &str, alibi: Option<&[f64]>, heads: usize, like: &Tensor) -> Result<Vec<f64>> {
+    match alibi {
+        Some(slopes) if slopes.len() == heads => Ok(slopes.to_vec()),
+        Some(slopes) => {
+            bail!("{operation}: alibi has {} slopes for {heads} heads of {:?}", slopes.len(), like.dims())
+        }
+        None => Ok(vec![0.0; heads]),
     }
 }
 

@@ -166,7 +166,7 @@ pub(super) fn backward<T: Real>(
         with_scratch(scratch, |scratch| pull(*task, &[*shard], totals, scratch));
     });
     items.par_chunk_by_mut(|a, b| a.0 == b.0).for_each(|parts| {
-        let mut parts = parts.iter_mut().map(|(task, _, totals)| (*task, totals));
+        let parts = parts.iter_mut().map(|(task, _, totals)| (*task, totals));
         let joined = parts.reduce(|(_, known), (task, later)| {
             for (later, known) in later.iter_mut().zip(known) {
                 for (later, known) in later.iter_mut().zip(known) {
