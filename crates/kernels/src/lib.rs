@@ -39,5 +39,5 @@ pub use linear::{LinearCell, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
 pub use norm::{layer_norm, rms_norm};
 pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
-pub use rope::{Rope, rope};
+pub use rope::{Rope, RopeCell, rope};
 pub use scan::{ScanCell, ScanParameters, diagonal_scan};

@@ -58,6 +58,39 @@ impl Rope {
     }
 }
 
+/// Rotates tokens one by one like [`Rope`], keeping the last position's angles for the rows that follow.
+#[derive(Clone, Debug)]
+pub struct RopeCell<T> {
+    rope: Rope,
+    position: Option<u32>,
+    /// `[head_dim / 2]`
+    angles: Vec<(T, T)>,
+}
+
+impl<T: Real> RopeCell<T> {
+    /// A cell with no angles yet.
+    pub fn new(rope: Rope) -> Self {
+        let angles = vec![(T::ONE, T::ZERO); rope.frequencies.len()];
+        RopeCell { rope, position: None, angles }
+    }
+
+    /// Rotates one token in place: `xs` is `[heads, head_dim]`. Equals [`Rope::rotate`] bit for bit and allocates
+    /// nothing.
+    pub fn rotate(&mut self, xs: &mut [T], position: u32) {
+        if self.position != Some(position) {
+            for (angle, (cos, sin)) in self.angles.iter_mut().zip(self.rope.angles(u64::from(position))) {
+                *angle = (T::of(cos), T::of(sin));
+            }
+            self.position = Some(position);
+        }
+        for head in xs.chunks_exact_mut(2 * self.angles.len()) {
+            for (pair, angle) in head.chunks_exact_mut(2).zip(&self.angles) {
+                turn(pair, *angle);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn turn<T: Real>(pair: &mut [T], (cos, sin): (T, T)) {
     let (x, y) = (pair[0], pair[1]);

@@ -44,7 +44,9 @@ use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
-use seqbench_kernels::{self as kernels, AttentionCell, AttentionOptions, LinearCell, PackedOptions, Rope};
+use seqbench_kernels::{
+    self as kernels, AttentionCell, AttentionOptions, LinearCell, PackedOptions, Rope, RopeCell,
+};
 use serde::{Deserialize, Serialize};
 
 /// The registry entry.
@@ -331,7 +333,7 @@ impl SequenceCore for Core {
         let project =
             |part: usize| LinearCell::new(&self.in_weight.narrow(0, part * d, d)?, Some(&self.in_bias[part]));
         let projections = [project(0)?, project(1)?, project(2)?];
-        let rope = self.rope_base.map(|base| Rope::new(d / self.heads, base)).transpose()?;
+        let rope = self.rope_base.map(|base| Rope::new(d / self.heads, base)).transpose()?.map(RopeCell::new);
         let empty = Tensor::zeros((batch, 0, self.heads, d / self.heads), DType::F32, &Device::Cpu)?;
         let options = AttentionOptions { scale: None, past: None, alibi: self.alibi.as_deref() };
         Ok(Box::new(AttentionDecoder {
@@ -353,7 +355,7 @@ struct AttentionDecoder<'a> {
     batch: usize,
     capacity: usize,
     projections: [LinearCell<f32>; 3],
-    rope: Option<Rope>,
+    rope: Option<RopeCell<f32>>,
     cell: AttentionCell<f32>,
     out: LinearCell<f32>,
     /// Query, key and value of the present token, each `[batch, D]`.
@@ -369,7 +371,7 @@ impl Decoder for AttentionDecoder<'_> {
         for (projection, part) in self.projections.iter().zip(&mut self.qkv) {
             projection.step(x, part);
         }
-        if let Some(rope) = &self.rope {
+        if let Some(rope) = &mut self.rope {
             for part in &mut self.qkv[..2] {
                 for (row, position) in part.chunks_exact_mut(d).zip(self.cell.lengths()) {
                     rope.rotate(row, position_of(*position)?);
