@@ -298,7 +298,6 @@ impl SequenceCore for Core {
             }
         };
         let (kv, position) = self.past(state, batch)?;
-        let d = self.dim;
         let bias = Tensor::cat(&self.in_bias, 0)?;
         // [batch, time, 3D]
         let qkv = kernels::linear(xs, &self.in_weight, Some(&bias))?;
