@@ -33,7 +33,9 @@ mod rope;
 mod scan;
 
 pub use activation::{gelu, silu};
-pub use attention::{AttentionCell, AttentionOptions, attention};
+pub use attention::{
+    AttentionCell, AttentionOptions, PackedOptions, attention, attention_packed, attention_state,
+};
 pub use embedding::embedding;
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear};
@@ -41,5 +43,5 @@ pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squar
 pub use norm::{layer_norm, rms_norm};
 pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
 pub use residual::add;
-pub use rope::{Rope, rope};
+pub use rope::{Rope, RopeCell, rope};
 pub use scan::{ScanCell, ScanParameters, diagonal_scan};

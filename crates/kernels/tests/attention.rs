@@ -160,6 +160,20 @@ fn rows_of_a_cell_may_differ_in_length() {
 }
 
 #[test]
+fn a_step_over_a_long_context_is_the_same_on_any_threads() {
+    let context = 4100;
+    let z = tensor(1, (3, context, 2, 16), DType::F32);
+    let steps = || {
+        let mut cell = AttentionCell::<f32>::new(&z, &z, context + 1, &AttentionOptions::default()).unwrap();
+        let token: Vec<f32> = common::values(2, 3 * 2 * 16).into_iter().map(|x| x as f32).collect();
+        let mut y = vec![0.0; token.len()];
+        cell.step(&token, &token, &token, &mut y).unwrap();
+        vec![Tensor::from_vec(y, 3 * 2 * 16, &Device::Cpu).unwrap()]
+    };
+    assert_same_on_any_threads(steps);
+}
+
+#[test]
 fn later_keys_are_never_touched() {
     let (time, context) = (70, 75);
     let [q, k, v] = inputs(2, time, context, DType::F32);

@@ -9,7 +9,7 @@ use common::{
     assert_close, assert_finite_differences, assert_same_on_any_threads, bits, flat, gradients, tensor,
     weighted,
 };
-use seqbench_kernels::{Rope, reference, rope};
+use seqbench_kernels::{Rope, RopeCell, reference, rope};
 
 const BASE: f64 = 10_000.0;
 
@@ -66,6 +66,7 @@ fn chunks_rows_and_single_tokens_equal_one_pass() {
     assert_eq!(bits(&whole.narrow(0, 1, 1).unwrap()), bits(&alone));
 
     let turner = Rope::new(10, BASE).unwrap();
+    let mut cell = RopeCell::new(turner.clone());
     for at in [0, 1, 66] {
         let token = |t: &Tensor| {
             t.narrow(0, 1, 1)
@@ -80,7 +81,22 @@ fn chunks_rows_and_single_tokens_equal_one_pass() {
         let mut one = token(&xs);
         turner.rotate(&mut one, 9 + at as u32);
         assert_eq!(one, token(&whole));
+        // Twice at one position, whose angles it keeps.
+        for _ in 0..2 {
+            let mut one = token(&xs);
+            cell.rotate(&mut one, 9 + at as u32);
+            assert_eq!(one, token(&whole));
+        }
     }
+}
+
+#[test]
+fn far_positions_of_several_rows_equal_the_reference() {
+    // Beyond what one table serves, each start has its own.
+    let xs = common::var(1, (3, 5, 2, 22), DType::F32);
+    let starts = [70_000, 3, 70_000];
+    let (got, want) = (rope(xs.as_tensor(), &starts, BASE), reference::rope(xs.as_tensor(), &starts, BASE));
+    assert_close("ys", &got.unwrap(), &want.unwrap(), 1e-6);
 }
 
 #[test]

@@ -44,7 +44,9 @@ use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
-use seqbench_kernels::{self as kernels, AttentionCell, AttentionOptions, LinearCell, Rope};
+use seqbench_kernels::{
+    self as kernels, AttentionCell, AttentionOptions, LinearCell, PackedOptions, Rope, RopeCell,
+};
 use serde::{Deserialize, Serialize};
 
 /// The registry entry.
@@ -217,6 +219,32 @@ impl Core {
         }
     }
 
+    /// What tokens from position 0 on, whose projections are `qkv` `[batch, time, 3D]`, see, and the keys and values
+    /// they leave.
+    fn begin(&self, qkv: &Tensor) -> Result<(Tensor, Tensor)> {
+        let options = PackedOptions { scale: None, alibi: self.alibi.as_deref(), rope: self.rope_base };
+        let mixed = kernels::attention_packed(qkv, self.heads, &options)?;
+        Ok((mixed, kernels::attention_state(qkv, self.heads, self.rope_base)?))
+    }
+
+    /// The same for tokens that follow each row's first `past` of `kv`.
+    fn go_on(&self, qkv: &Tensor, kv: &Tensor, position: &[u32], past: &[usize]) -> Result<(Tensor, Tensor)> {
+        let (batch, time, _) = qkv.dims3()?;
+        let d = self.dim;
+        let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
+        let mut new = qkv.narrow(2, d, 2 * d)?;
+        if let Some(base) = self.rope_base {
+            q = kernels::rope(&q, position, base)?;
+            let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, position, base)?;
+            new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
+        }
+        let kv = append(kv, position, &new)?;
+        let options = AttentionOptions { scale: None, past: Some(past), alibi: self.alibi.as_deref() };
+        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
+        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
+        Ok((mixed, kv))
+    }
+
     /// `[batch, time, D]` as `[batch, time, heads, D / heads]`.
     fn split(&self, xs: &Tensor) -> Result<Tensor> {
         let (batch, time, dim) = xs.dims3()?;
@@ -234,9 +262,6 @@ fn append(kv: &Tensor, position: &[u32], new: &Tensor) -> Result<Tensor> {
     let (_, time, width) = new.dims3()?;
     let longest = position.iter().copied().max().unwrap_or(0) as usize;
     if position.iter().all(|position| *position as usize == longest) {
-        if longest == 0 {
-            return Ok(new.clone());
-        }
         return Ok(Tensor::cat(&[&kv.narrow(1, 0, longest)?, new], 1)?);
     }
     let mut rows = Vec::with_capacity(position.len());
@@ -273,23 +298,16 @@ impl SequenceCore for Core {
             }
         };
         let (kv, position) = self.past(state, batch)?;
-        let d = self.dim;
         let bias = Tensor::cat(&self.in_bias, 0)?;
         // [batch, time, 3D]
         let qkv = kernels::linear(xs, &self.in_weight, Some(&bias))?;
-        let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
-        let mut new = qkv.narrow(2, d, 2 * d)?;
-        if let Some(base) = self.rope_base {
-            q = kernels::rope(&q, &position, base)?;
-            let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, &position, base)?;
-            new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
-        }
-        // [batch, context + time, 2D]
-        let kv = append(kv, &position, &new)?;
         let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
-        let options = AttentionOptions { scale: None, past: Some(&past), alibi: self.alibi.as_deref() };
-        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
-        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
+        // [batch, time, D] and [batch, context + time, 2D]
+        let (mixed, kv) = if past.iter().all(|past| *past == 0) {
+            self.begin(&qkv)?
+        } else {
+            self.go_on(&qkv, kv, &position, &past)?
+        };
         let ys = kernels::linear(&mixed, &self.out_weight, Some(&self.out_bias))?;
 
         let read = |row: usize| lengths.map_or(time, |lengths| lengths[row]);
@@ -314,7 +332,7 @@ impl SequenceCore for Core {
         let project =
             |part: usize| LinearCell::new(&self.in_weight.narrow(0, part * d, d)?, Some(&self.in_bias[part]));
         let projections = [project(0)?, project(1)?, project(2)?];
-        let rope = self.rope_base.map(|base| Rope::new(d / self.heads, base)).transpose()?;
+        let rope = self.rope_base.map(|base| Rope::new(d / self.heads, base)).transpose()?.map(RopeCell::new);
         let empty = Tensor::zeros((batch, 0, self.heads, d / self.heads), DType::F32, &Device::Cpu)?;
         let options = AttentionOptions { scale: None, past: None, alibi: self.alibi.as_deref() };
         Ok(Box::new(AttentionDecoder {
@@ -336,7 +354,7 @@ struct AttentionDecoder<'a> {
     batch: usize,
     capacity: usize,
     projections: [LinearCell<f32>; 3],
-    rope: Option<Rope>,
+    rope: Option<RopeCell<f32>>,
     cell: AttentionCell<f32>,
     out: LinearCell<f32>,
     /// Query, key and value of the present token, each `[batch, D]`.
@@ -352,7 +370,7 @@ impl Decoder for AttentionDecoder<'_> {
         for (projection, part) in self.projections.iter().zip(&mut self.qkv) {
             projection.step(x, part);
         }
-        if let Some(rope) = &self.rope {
+        if let Some(rope) = &mut self.rope {
             for part in &mut self.qkv[..2] {
                 for (row, position) in part.chunks_exact_mut(d).zip(self.cell.lengths()) {
                     rope.rotate(row, position_of(*position)?);

@@ -1,5 +1,6 @@
 //! Attention one token at a time against a growing cache, on plain slices, for decoders.
 
+use super::scratch::with_scratch;
 use super::softmax::{CHAINS, KEYS, Normalizer, biased, combine, exp2, factor, finish};
 use super::{AttentionOptions, PANEL, Plan, padded};
 use crate::isa::{Arith, Kernel, dispatch};
@@ -7,9 +8,13 @@ use crate::plumbing::with_all;
 use crate::product::{Matrix, Start, panel};
 use crate::real::Real;
 use candle_core::{Result, Tensor, bail};
+use rayon::prelude::*;
+
+/// Multiply-adds from which other threads take part of a step: what they read comes from beyond their caches.
+const WORTH_SPLITTING: usize = 1 << 19;
 
 /// The keys and values of every row so far. Outputs equal those of [`attention`](super::attention()) bit for
-/// bit; a step allocates nothing.
+/// bit; a step allocates nothing, but for what handing work to threads takes where contexts are long.
 #[derive(Clone, Debug)]
 pub struct AttentionCell<T> {
     heads: usize,
@@ -24,8 +29,6 @@ pub struct AttentionCell<T> {
     keys: Vec<T>,
     /// `[batch, heads, room, head_dim]`, the last padded.
     values: Vec<T>,
-    /// `[head_dim]`: the scaled query of the head at hand.
-    query: Vec<T>,
 }
 
 impl<T: Real> AttentionCell<T> {
@@ -57,7 +60,6 @@ impl<T: Real> AttentionCell<T> {
             lengths: vec![0; batch],
             keys: vec![T::ZERO; batch * heads * room * head_dim],
             values: vec![T::ZERO; batch * heads * room * padded(head_dim)],
-            query: vec![T::ZERO; head_dim],
         };
         let width = heads * head_dim;
         with_all::<T, _, 2>([keys, values], |[keys, values]| {
@@ -101,7 +103,20 @@ impl<T: Real> AttentionCell<T> {
         for row in 0..self.lengths.len() {
             self.append(row, &k[row * width..][..width], &v[row * width..][..width]);
         }
-        dispatch(Step { cell: self, q, ys });
+        let size = self.head_dim;
+        let cost = self.lengths.iter().sum::<usize>() * 2 * width;
+        let threads = if cost < WORTH_SPLITTING { 1 } else { rayon::current_num_threads() };
+        let share = (ys.len() / size).div_ceil(threads);
+        let work = |part: usize, ys: &mut [T]| {
+            let first = part * share;
+            let q = &q[first * size..][..ys.len()];
+            with_scratch(size, |query| dispatch(Step { cell: self, first, q, query, ys }));
+        };
+        if threads == 1 {
+            work(0, ys);
+        } else {
+            ys.par_chunks_mut((share * size).max(1)).enumerate().for_each(|(part, ys)| work(part, ys));
+        }
         Ok(())
     }
 
@@ -124,9 +139,13 @@ impl<T: Real> AttentionCell<T> {
     }
 }
 
+/// Some of the heads of all rows, from number `first` on.
 struct Step<'a, T> {
-    cell: &'a mut AttentionCell<T>,
+    cell: &'a AttentionCell<T>,
+    first: usize,
     q: &'a [T],
+    /// `[head_dim]`, for the scaled query of the head at hand.
+    query: &'a mut [T],
     ys: &'a mut [T],
 }
 
@@ -135,24 +154,27 @@ impl<T: Real> Kernel for Step<'_, T> {
 
     #[inline(always)]
     fn run<A: Arith>(self) {
-        let cell = self.cell;
+        let Step { cell, first, q, query, ys } = self;
         let (size, padded) = (cell.head_dim, cell.padded());
         let (key_share, value_share) = (cell.room * size, cell.room * padded);
-        let heads = self.q.chunks_exact(size).zip(self.ys.chunks_exact_mut(size)).enumerate();
-        for (task, (q, y)) in heads {
+        for (at, (q, y)) in q.chunks_exact(size).zip(ys.chunks_exact_mut(size)).enumerate() {
+            let task = first + at;
             let (length, slope) = (cell.lengths[task / cell.heads], cell.slopes[task % cell.heads]);
             let keys = cell.keys[task * key_share..][..key_share].chunks_exact(KEYS * size);
             let values = cell.values[task * value_share..][..value_share].chunks_exact(KEYS * padded);
-            for (scaled, q) in cell.query.iter_mut().zip(q) {
+            for (scaled, q) in query.iter_mut().zip(q) {
                 *scaled = *q * cell.scale;
             }
-            let q = Matrix::new(&cell.query, size);
+            let q = Matrix::new(query, size);
             let mut normalizer = Normalizer::EMPTY;
             y.fill(T::ZERO);
             for (tile, (keys, values)) in keys.zip(values).enumerate().take(length.div_ceil(KEYS)) {
                 let visible = KEYS.min(length - tile * KEYS);
                 let mut scores = [T::ZERO; KEYS];
-                panel::<A, T>(&mut scores, KEYS, [1, KEYS, size], q, keys, KEYS, Start::Zero);
+                for first in (0..KEYS).step_by(PANEL) {
+                    let (scores, keys) = (&mut scores[first..], &keys[first..]);
+                    panel::<A, T>(scores, KEYS, [1, PANEL, size], q, keys, KEYS, Start::Zero);
+                }
                 let distance = T::of((length - 1 - tile * KEYS) as f64);
                 for (x, score) in scores.iter_mut().enumerate() {
                     let seen = biased::<A, T>(*score, distance - T::of(x as f64), slope);

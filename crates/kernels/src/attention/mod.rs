@@ -9,20 +9,28 @@
 //! sum, whose logarithm would lose digits. Tiles begin at fixed key positions and every sum is a chain over
 //! keys in order, so a query's result is the same whole, in chunks and one token at a time.
 
+mod backward;
+mod block;
 mod cell;
-mod kernel;
+mod forward;
+mod packed;
+mod run;
+mod scratch;
 mod softmax;
+mod state;
+mod transpose;
 
 pub use cell::AttentionCell;
+pub use packed::{PackedOptions, attention_packed};
+pub use state::attention_state;
 
-use crate::isa::dispatch;
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all};
 use crate::real::Real;
-use crate::{parallel, reference, tape};
+use crate::{reference, tape};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
-use kernel::{Backward, Forward, Head};
-use rayon::prelude::*;
-use softmax::{Normalizer, factor};
+use run::{Operands, Target};
+use scratch::Shared;
+use softmax::Normalizer;
 use std::sync::OnceLock;
 
 /// Columns a product computes together; wider heads take several.
@@ -91,59 +99,20 @@ impl Plan {
         if let Some(past) = past.iter().find(|past| **past + time > context) {
             bail!("attention: past {past} and q {:?} reach beyond k {:?}", q.dims(), k.dims());
         }
-        let slopes = match options.alibi {
-            Some(slopes) if slopes.len() == heads => slopes.to_vec(),
-            Some(slopes) => bail!("attention: alibi has {} slopes, but q is {:?}", slopes.len(), q.dims()),
-            None => vec![0.0; heads],
-        };
+        let slopes = slopes("attention", options.alibi, heads, q)?;
         let scale = options.scale.unwrap_or(1.0 / (head_dim as f64).sqrt());
         Ok(Plan { batch, time, context, heads, head_dim, scale, past, slopes })
     }
+}
 
-    /// Values between a token and the next in `[time, heads, head_dim]`.
-    fn stride(&self) -> usize {
-        self.heads * self.head_dim
-    }
-
-    /// Fewest heads worth a thread of their own, out of `batch · heads`.
-    fn share(&self) -> usize {
-        let tasks = self.batch * self.heads;
-        let cost = tasks * self.time * self.context * self.head_dim;
-        if parallel::parts(tasks, cost) == 1 { tasks } else { 1 }
-    }
-
-    /// The head numbered `task` of `batch · heads`; q, k and v are whole tensors.
-    fn head<'a, T: Real>(&self, task: usize, [q, k, v]: [&'a [T]; 3]) -> Head<'a, T> {
-        let (row, head) = (task / self.heads, task % self.heads);
-        let (stride, offset) = (self.stride(), head * self.head_dim);
-        Head {
-            q: &q[row * self.time * stride + offset..],
-            k: &k[row * self.context * stride + offset..],
-            v: &v[row * self.context * stride + offset..],
-            stride,
-            time: self.time,
-            head_dim: self.head_dim,
-            past: self.past[row],
-            factor: factor(self.scale),
-            slope: factor(self.slopes[head]),
+/// ALiBi's slopes, zeros where there are none.
+fn slopes(operation: &str, alibi: Option<&[f64]>, heads: usize, like: &Tensor) -> Result<Vec<f64>> {
+    match alibi {
+        Some(slopes) if slopes.len() == heads => Ok(slopes.to_vec()),
+        Some(slopes) => {
+            bail!("{operation}: alibi has {} slopes for {heads} heads of {:?}", slopes.len(), like.dims())
         }
-    }
-
-    /// `[batch, heads, length, head_dim]` to `[batch, length, heads, head_dim]`.
-    fn heads_inside<T: Real>(&self, values: &[T], length: usize) -> Vec<T> {
-        let (size, stride) = (self.head_dim, self.stride());
-        let mut out = vec![T::ZERO; values.len()];
-        out.par_chunks_mut(length * stride).zip(values.par_chunks(length * stride)).for_each(|(out, row)| {
-            for (head, values) in row.chunks_exact(length * size).enumerate() {
-                for (at, token) in values.chunks_exact(size).enumerate() {
-                    // Short, and a call of memcpy costs more than its values.
-                    for (out, value) in out[at * stride + head * size..][..size].iter_mut().zip(token) {
-                        *out = *value;
-                    }
-                }
-            }
-        });
-        out
+        None => Ok(vec![0.0; heads]),
     }
 }
 
@@ -179,6 +148,10 @@ impl<T> Attention<T> {
     fn new(plan: Plan, keep: bool) -> Self {
         Attention { plan, keep, normalizers: OnceLock::new() }
     }
+
+    fn operands<'a>(&self, [q, k, v]: [&'a [T]; 3]) -> Operands<'a, T> {
+        Operands { q, k, v, strides: [self.plan.width(); 2], turns: None }
+    }
 }
 
 impl<T: Real> CustomOp3 for Attention<T> {
@@ -195,21 +168,12 @@ impl<T: Real> CustomOp3 for Attention<T> {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let qkv = [operand::<T>(q, q_layout)?, operand(k, k_layout)?, operand(v, v_layout)?];
-        let Plan { time, head_dim, .. } = self.plan;
-        let mut ys = vec![T::ZERO; qkv[0].len()];
-        let mut normalizers = vec![Normalizer::EMPTY; qkv[0].len() / head_dim];
-        ys.par_chunks_mut(time * head_dim)
-            .zip(normalizers.par_chunks_mut(time))
-            .with_min_len(self.plan.share())
-            .enumerate()
-            .for_each(|(task, (ys, normalizers))| {
-                dispatch(Forward { head: self.plan.head(task, qkv), ys, normalizers });
-            });
+        let operands = self.operands([operand(q, q_layout)?, operand(k, k_layout)?, operand(v, v_layout)?]);
+        let (ys, normalizers) = run::forward(&self.plan, &operands);
         if self.keep {
             let _ = self.normalizers.set(normalizers);
         }
-        Ok((T::to_cpu_storage_owned(self.plan.heads_inside(&ys, time)), q_layout.shape().clone()))
+        Ok((T::to_cpu_storage_owned(ys), q_layout.shape().clone()))
     }
 
     fn bwd(
@@ -220,39 +184,20 @@ impl<T: Real> CustomOp3 for Attention<T> {
         ys: &Tensor,
         ys_grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let Plan { time, context, head_dim, heads, .. } = self.plan;
         let Some(normalizers) = self.normalizers.get() else {
             bail!("attention: a backward pass through an attention whose inputs were not tracked");
         };
-        let mut q_grad = vec![T::ZERO; q.elem_count()];
-        let (mut k_grad, mut v_grad) = (vec![T::ZERO; k.elem_count()], vec![T::ZERO; k.elem_count()]);
+        let mut grads = [q, k, v].map(|input| vec![T::ZERO; input.elem_count()]);
         with_all::<T, _, 5>([q, k, v, ys, ys_grad], |[q, k, v, ys, ys_grad]| {
-            q_grad
-                .par_chunks_mut(time * head_dim)
-                .zip(k_grad.par_chunks_mut(context * head_dim))
-                .zip(v_grad.par_chunks_mut(context * head_dim))
-                .with_min_len(self.plan.share())
-                .enumerate()
-                .for_each(|(task, ((q_grad, k_grad), v_grad))| {
-                    let (row, offset) = (task / heads, task % heads * head_dim);
-                    let from = row * time * self.plan.stride() + offset;
-                    dispatch(Backward {
-                        head: self.plan.head(task, [q, k, v]),
-                        scale: T::of(self.plan.scale),
-                        ys: &ys[from..],
-                        ys_grad: &ys_grad[from..],
-                        normalizers: &normalizers[task * time..][..time],
-                        q_grad,
-                        k_grad,
-                        v_grad,
-                    });
-                });
+            let targets = grads.each_mut().map(|grad| Target { values: Shared::new(grad), first: 0 });
+            run::backward(&self.plan, &self.operands([q, k, v]), normalizers, [ys, ys_grad], targets);
             Ok(())
         })?;
+        let [q_grad, k_grad, v_grad] = grads;
         Ok((
-            Some(tensor(self.plan.heads_inside(&q_grad, time), q.shape())?),
-            Some(tensor(self.plan.heads_inside(&k_grad, context), k.shape())?),
-            Some(tensor(self.plan.heads_inside(&v_grad, context), v.shape())?),
+            Some(tensor(q_grad, q.shape())?),
+            Some(tensor(k_grad, k.shape())?),
+            Some(tensor(v_grad, v.shape())?),
         ))
     }
 }

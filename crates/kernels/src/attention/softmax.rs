@@ -6,11 +6,15 @@ use crate::isa::Arith;
 use crate::real::Real;
 
 /// Keys of a tile. Tiles begin at multiples of it, whatever the queries.
-pub(super) const KEYS: usize = 32;
+pub(super) const KEYS: usize = 64;
 /// Chains in which the weights of a tile are summed: key x belongs to chain x modulo 8.
 pub(super) const CHAINS: usize = 8;
 
-/// Largest score of a query so far, and the sum of `2^(score − maximum)`.
+/// By how much a score may exceed the maximum before the maximum is raised: weights up to 2^8 lose nothing, and
+/// nothing that was summed needs shrinking.
+const SLACK: f64 = 8.0;
+
+/// A score which all scores of a query so far exceed by at most [`SLACK`], and the sum of `2^(score − maximum)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Normalizer<T> {
     pub(super) maximum: T,
@@ -23,7 +27,7 @@ impl<T: Real> Normalizer<T> {
     /// Takes a tile's maximum in; returns the factor that brings what was summed so far to the new maximum.
     #[inline(always)]
     pub(super) fn raise<A: Arith>(&mut self, tile: T) -> T {
-        let maximum = self.maximum.maximum(tile);
+        let maximum = if tile > self.maximum + T::of(SLACK) { tile } else { self.maximum };
         let shrink = exp2::<A, T>(self.maximum - maximum);
         self.maximum = maximum;
         shrink
@@ -62,8 +66,8 @@ pub(super) fn combine<T: Copy>(chains: [T; CHAINS], both: impl Fn(T, T) -> T) ->
     both(both(both(a, e), both(c, g)), both(both(b, f), both(d, h)))
 }
 
-/// 2 to the power of `x` for x ≤ 0, −∞ or NaN; exactly 1 at 0. In single precision a polynomial on
-/// [−1/2, 1/2] that is fitted to a relative error of 9.2e−8, and 0 below −126.
+/// 2 to the power of `x` for x < 127, −∞ or NaN; exactly 1 at 0. In single precision a polynomial on
+/// [−1/2, 1/2] that is fitted to a relative error of 9.2e−8, and 0 below −126.5.
 #[inline(always)]
 pub(super) fn exp2<A: Arith, T: Real>(x: T) -> T {
     if size_of::<T>() != size_of::<f32>() {
@@ -73,6 +77,9 @@ pub(super) fn exp2<A: Arith, T: Real>(x: T) -> T {
     const LINEAR: f32 = 6.931_47e-1;
     // 1.5 · 2^23 rounds to the nearest integer; 127 more leaves the exponent of the result in the low bits.
     const MAGIC: f32 = 12_582_912.0 + 127.0;
+    // At −127 those bits are zero, and so is the result. In this order NaN passes; in T, because the compiler
+    // compares in double precision once the conversion stands before it.
+    let x = T::of(-127.0).maximum(x);
     // Exact, and no instruction: T is f32.
     let x = x.wide() as f32;
     let shifted = x + MAGIC;
@@ -83,6 +90,5 @@ pub(super) fn exp2<A: Arith, T: Real>(x: T) -> T {
     p = A::fma(p, r, 2.402_224_2e-1);
     p = A::fma(p, r, LINEAR);
     p = A::fma(p, r, 1.0);
-    let power = p * f32::from_bits(shifted.to_bits() << 23);
-    T::of(f64::from(if x < -126.0 { 0.0 } else { power }))
+    T::of(f64::from(p * f32::from_bits(shifted.to_bits() << 23)))
 }

@@ -1,6 +1,7 @@
 //! Attention with the whole matrix of weights.
 
-use crate::attention::{AttentionOptions, Plan};
+use super::rope;
+use crate::attention::{AttentionOptions, PackedOptions, Plan};
 use candle_core::{Result, Tensor};
 
 /// [`attention`](crate::attention()) in candle's operations; the same arguments. Memory is quadratic in time.
@@ -15,6 +16,38 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<
     // [batch, heads, context, head_dim]
     let v = v.transpose(1, 2)?.contiguous()?;
     weights(q, k, &plan)?.matmul(&v)?.transpose(1, 2)?.contiguous()
+}
+
+/// [`attention_packed`](crate::attention_packed()) over its three parts, rotated apart; the same arguments.
+///
+/// # Errors
+/// As [`attention_packed`](crate::attention_packed()).
+pub fn attention_packed(qkv: &Tensor, heads: usize, options: &PackedOptions<'_>) -> Result<Tensor> {
+    let Plan { batch, time, head_dim, .. } = Plan::packed(qkv, heads, options)?;
+    let part = |at: usize| {
+        qkv.narrow(2, at * heads * head_dim, heads * head_dim)?.reshape((batch, time, heads, head_dim))
+    };
+    let turned = |at: usize| match options.rope {
+        Some(base) => rope(&part(at)?, &vec![0; batch], base),
+        None => part(at),
+    };
+    let plain = AttentionOptions { scale: options.scale, past: None, alibi: options.alibi };
+    attention(&turned(0)?, &turned(1)?, &part(2)?, &plain)?.reshape((batch, time, heads * head_dim))
+}
+
+/// [`attention_state`](crate::attention_state()) in candle's operations; the same arguments.
+///
+/// # Errors
+/// As [`attention_state`](crate::attention_state()).
+pub fn attention_state(qkv: &Tensor, heads: usize, base: Option<f64>) -> Result<Tensor> {
+    let (batch, time, width) = qkv.dims3()?;
+    let width = width / 3;
+    let (mut k, v) = (qkv.narrow(2, width, width)?, qkv.narrow(2, 2 * width, width)?);
+    if let Some(base) = base {
+        let heads = k.reshape((batch, time, heads, width / heads))?;
+        k = rope(&heads, &vec![0; batch], base)?.reshape((batch, time, width))?;
+    }
+    Tensor::cat(&[k, v], 2)
 }
 
 /// The attention weights `[batch, heads, time, context]`, for looking at: row `i` sums to 1.

@@ -12,7 +12,7 @@ mod rnn;
 mod rope;
 mod scan;
 
-pub use attention::{attention, attention_weights};
+pub use attention::{attention, attention_packed, attention_state, attention_weights};
 pub use linear::linear;
 pub use lstm::lstm;
 pub use rnn::rnn;
