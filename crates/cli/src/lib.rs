@@ -11,6 +11,7 @@ mod progress;
 mod terminal;
 
 pub use seqbench_core::Registry;
+pub use seqbench_harness::memory::KeepBig;
 pub use seqbench_models::builtin as builtin_models;
 pub use seqbench_tasks::builtin as builtin_tasks;
 

@@ -97,8 +97,8 @@ impl Bench {
                 self.facts.insert("state_bytes".into(), state.bytes() as f64 / self.spec.batch as f64);
                 self.context = Some(state);
             }
-            let baseline = memory::resident_bytes();
             let measured = memory::reset_peak();
+            let baseline = memory::resident_bytes();
             match mode {
                 Mode::Train => {
                     let mut twin = build()?;

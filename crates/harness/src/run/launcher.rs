@@ -108,12 +108,6 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-const KEEP_MEMORY: [(&str, &str); 3] = [
-    ("MALLOC_MMAP_THRESHOLD_", "8589934592"),
-    ("MALLOC_TRIM_THRESHOLD_", "17179869184"),
-    ("MALLOC_TOP_PAD_", "67108864"),
-];
-
 /// Starts child processes of a program that serves its standard input and output.
 #[derive(Clone, Debug)]
 pub struct ProcessLauncher {
@@ -134,13 +128,9 @@ impl ProcessLauncher {
 
 impl Launcher for ProcessLauncher {
     fn launch(&self, threads: u32) -> io::Result<Worker> {
-        // glibc gives large buffers back at once, so that every step pays for its page faults again; a worker keeps
-        // them. Other allocators ignore these variables, and a person's own setting stands.
-        let keep = KEEP_MEMORY.iter().filter(|(name, _)| std::env::var_os(name).is_none());
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env("RAYON_NUM_THREADS", threads.to_string())
-            .envs(keep.copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
