@@ -11,15 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 /// Bytes from which on a block is big.
-pub(super) const SMALLEST: usize = 4 << FIRST_SHIFT;
+pub(super) const SMALLEST: usize = STEPS << FIRST_SHIFT;
 /// The largest block that is kept.
-pub(super) const LARGEST: usize = 7 << (FIRST_SHIFT + CLASSES / 4 - 1);
+pub(super) const LARGEST: usize = (2 * STEPS - 1) << (FIRST_SHIFT + CLASSES / STEPS - 1);
 /// Alignment of every block: a cache line, and a vector register.
 pub(super) const ALIGNMENT: usize = 64;
 
-const FIRST_SHIFT: usize = 14;
+/// Sizes a doubling.
+const STEPS: usize = 8;
+const FIRST_SHIFT: usize = 13;
 // Up to a thousand gigabytes, or what addresses allow.
-const CLASSES: usize = if usize::BITS < 64 { 4 * 14 } else { 4 * 24 };
+const CLASSES: usize = STEPS * if usize::BITS < 64 { 14 } else { 24 };
 /// How often the lock is asked for.
 const PATIENCE: usize = 100;
 /// Blocks taken and given after which one that nobody wanted goes back.
@@ -27,15 +29,15 @@ const FORGOTTEN: u64 = 1 << 14;
 /// How often, in blocks given, it is looked for such blocks.
 const LOOK: u64 = 1 << 8;
 
-/// The class of a size in `SMALLEST..=LARGEST`: sizes of a class lie in one quarter of a doubling.
+/// The class of a size in `SMALLEST..=LARGEST`: sizes of a class lie in one eighth of a doubling.
 fn class(size: usize) -> usize {
-    let shift = (size.ilog2() as usize - 2).max(FIRST_SHIFT);
-    4 * (shift - FIRST_SHIFT) + size.div_ceil(1 << shift) - 4
+    let shift = size.ilog2() as usize - STEPS.ilog2() as usize;
+    STEPS * (shift - FIRST_SHIFT) + size.div_ceil(1 << shift) - STEPS
 }
 
 /// Bytes of every block of a class.
 fn bytes(class: usize) -> usize {
-    (4 + class % 4) << (FIRST_SHIFT + class / 4)
+    (STEPS + class % STEPS) << (FIRST_SHIFT + class / STEPS)
 }
 
 /// Whether a block of one size serves the other.
@@ -221,11 +223,11 @@ impl<S: Source> Keeper<S> {
         }
     }
 
-    /// Most bytes used and kept together. The quarter is for sizes whose own peaks are at other times than the
+    /// Most bytes used and kept together. The eighth is for sizes whose own peaks are at other times than the
     /// whole's.
     fn bound(&self) -> usize {
         let peak = self.peak.load(Relaxed);
-        peak + peak / 4 + (16 << 20)
+        peak + peak / 8 + (16 << 20)
     }
 
     fn put_back(&self, lists: &mut Lists, class: usize) {

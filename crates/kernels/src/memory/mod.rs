@@ -2,11 +2,11 @@
 //!
 //! A training step frees and asks for the same big buffers over and over. The system's allocator returns
 //! them to the kernel each time, and the page faults of getting them back cost more than the arithmetic.
-//! [`KeepBig`] keeps blocks of 64 KiB and more on lists by size (four sizes a doubling, so that at most a
-//! fifth of a block is unused) and leaves smaller ones to the system's allocator, which keeps those itself.
+//! [`KeepBig`] keeps blocks of 64 KiB and more on lists by size (eight sizes a doubling, so that at most a
+//! ninth of a block is unused) and leaves smaller ones to the system's allocator, which keeps those itself.
 //!
 //! What is kept is bounded: blocks in use and blocks kept together never exceed the most that was in use at
-//! once by more than a quarter and 16 MiB. Beyond that the block that has been kept longest goes back first,
+//! once by more than an eighth and 16 MiB. Beyond that the block that has been kept longest goes back first,
 //! and so does every block that nobody has wanted for a long while.
 //!
 //! A binary switches it on by one line:

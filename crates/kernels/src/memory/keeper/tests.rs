@@ -66,14 +66,14 @@ impl<S: Source> Drop for Block<'_, S> {
 }
 
 #[test]
-fn classes_hold_their_sizes_and_waste_at_most_a_fifth() {
+fn classes_hold_their_sizes_and_waste_at_most_a_ninth() {
     let mut sizes: Vec<usize> = (0..LARGEST.ilog2()).map(|shift| 1 << shift).collect();
     sizes
         .extend(sizes.clone().into_iter().flat_map(|size| [size - 1, size + 1, size / 4 * 5, size / 8 * 11]));
     sizes.push(LARGEST);
     for size in sizes.into_iter().filter(|size| (SMALLEST..=LARGEST).contains(size)) {
         let bytes = bytes(class(size));
-        assert!(class(size) < CLASSES && bytes >= size && 4 * bytes <= 5 * size + 4, "{size}: {bytes}");
+        assert!(class(size) < CLASSES && bytes >= size && 8 * bytes <= 9 * size + 8, "{size}: {bytes}");
         assert!(bytes.is_multiple_of(PAGE) && same_class(size, bytes));
         assert!(bytes == LARGEST || !same_class(size, bytes + 1));
     }
@@ -107,7 +107,7 @@ fn what_is_held_stays_near_the_peak_of_what_was_used() {
         drop(Block::new(&keeper, size + size / 4 * (round % 4), false, 3));
         let Usage { used, kept, peak } = keeper.usage();
         assert_eq!(used + kept, keeper.source.bytes.load(Relaxed));
-        assert!(used + kept <= peak + peak / 4 + (16 << 20), "{used} + {kept} with a peak of {peak}");
+        assert!(used + kept <= peak + peak / 8 + (16 << 20), "{used} + {kept} with a peak of {peak}");
     }
     keeper.release();
 }
@@ -154,7 +154,7 @@ fn stress<S: Source + Sync>(source: S) {
                 for turn in 0..300 {
                     state =
                         state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    let size = SMALLEST + (state >> 40) as usize % (SMALLEST << (state >> 32) % 5);
+                    let size = SMALLEST + (state >> 40) as usize % (SMALLEST << ((state >> 32) % 5));
                     let block = Block::new(keeper, size, turn % 2 == 0, state.to_be_bytes()[0]);
                     let place = &shelf[(state >> 20) as usize % shelf.len()];
                     let before = place.lock().unwrap().replace(block);
