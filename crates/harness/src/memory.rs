@@ -1,6 +1,6 @@
 //! Resident memory of this process, from the kernel's own accounting where it offers one.
 
-pub use seqbench_kernels::memory::KeepBig;
+pub use seqbench_kernels::memory::{Counting, KeepBig};
 
 /// Lowers the kernel's high-water mark to the present use, after memory that is only kept has gone back. `false` where the
 /// system has no such thing: then peaks are not reported rather than reported wrongly.

@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod isa;
+pub mod memory;
+pub mod peak;
 pub mod real;
 
 mod parallel;
@@ -18,6 +20,7 @@ mod rows;
 
 mod activation;
 mod attention;
+mod cells;
 mod embedding;
 mod gather;
 mod linear;
@@ -31,6 +34,7 @@ mod scan;
 
 pub use activation::{gelu, silu};
 pub use attention::{AttentionCell, AttentionOptions, attention};
+pub use cells::{NormCell, gelu_slice};
 pub use embedding::embedding;
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear};
