@@ -12,6 +12,7 @@ mod single;
 mod terminal;
 
 pub use seqbench_core::Registry;
+pub use seqbench_harness::memory::KeepBig;
 pub use seqbench_models::builtin as builtin_models;
 pub use seqbench_tasks::builtin as builtin_tasks;
 

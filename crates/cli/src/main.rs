@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: seqbench::KeepBig = seqbench::KeepBig;
+
 fn main() -> ExitCode {
     seqbench::main_with(seqbench::builtin())
 }

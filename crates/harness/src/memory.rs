@@ -1,8 +1,11 @@
 //! Resident memory of this process, from the kernel's own accounting where it offers one.
 
-/// Lowers the kernel's high-water mark to the present use. `false` where the system has no such thing: then peaks are not
-/// reported rather than reported wrongly.
+pub use seqbench_kernels::memory::{Counting, KeepBig};
+
+/// Lowers the kernel's high-water mark to the present use, after memory that is only kept has gone back. `false` where the
+/// system has no such thing: then peaks are not reported rather than reported wrongly.
 pub fn reset_peak() -> bool {
+    seqbench_kernels::memory::release();
     cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 

@@ -114,9 +114,9 @@ impl Bench {
                 self.facts.insert("state_bytes".into(), state.bytes() as f64 / self.spec.batch as f64);
                 self.context = Some(state);
             }
-            let baseline = memory::resident_bytes();
             self.highest = self.highest.max(memory::peak_bytes().unwrap_or(0));
             let measured = memory::reset_peak();
+            let baseline = memory::resident_bytes();
             match mode {
                 Mode::Train => {
                     let mut twin = build()?;
@@ -234,13 +234,14 @@ fn forward_pass(model: &Model, batch: &Batch) -> Result<Vec<f32>> {
 }
 
 fn decode_pass(decoder: &mut ModelDecoder<'_>, tokens: &[Inputs]) -> Result<(Vec<f32>, u64)> {
-    let mut outputs = Vec::with_capacity(tokens.len());
+    let size = decoder.answers();
+    let mut outputs = vec![0.0; tokens.len() * size];
     let start = Instant::now();
-    for token in tokens {
-        outputs.push(decoder.step(token)?);
+    for (token, outputs) in tokens.iter().zip(outputs.chunks_exact_mut(size)) {
+        decoder.step_into(token, outputs)?;
     }
     let ns = start.elapsed().as_nanos() as u64;
-    Ok((outputs.concat(), ns))
+    Ok((outputs, ns))
 }
 
 /// FNV-1a over the bits of the outputs.

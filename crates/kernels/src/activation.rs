@@ -95,6 +95,11 @@ impl<T: Real, F: Activation> Kernel for Forward<'_, T, F> {
     }
 }
 
+/// What [`gelu`] computes, on this thread and without allocating.
+pub(crate) fn gelu_into<T: Real>(xs: &[T], ys: &mut [T]) {
+    dispatch(Forward { xs, ys, function: PhantomData::<Gelu> });
+}
+
 struct Backward<'a, T, F> {
     xs: &'a [T],
     grads: &'a [T],

@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod isa;
+pub mod memory;
+pub mod peak;
 pub mod real;
 
 mod lanes;
@@ -20,6 +22,7 @@ pub mod tape;
 
 mod activation;
 mod attention;
+mod cells;
 mod embedding;
 mod gather;
 mod linear;
@@ -36,6 +39,7 @@ pub use activation::{gelu, silu};
 pub use attention::{
     AttentionCell, AttentionOptions, PackedOptions, attention, attention_packed, attention_state,
 };
+pub use cells::{NormCell, gelu_slice};
 pub use embedding::embedding;
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear};

@@ -8,7 +8,7 @@ use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
-use crate::rows::{ROW_BLOCK, each_block, largest, sum};
+use crate::rows::{LANES, ROW_BLOCK, each_block, largest, sum};
 use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
@@ -106,22 +106,50 @@ impl RowLoss for CrossEntropy {
     #[inline(always)]
     fn value<T: Real, A: Arith>(&self, row: usize, xs: &[T]) -> T {
         let top = largest(xs);
-        let total = sum([xs], |[x]| (x - top).exp::<A>());
+        let total = exponentials::<T, A>(xs, top, |_, _| {});
         total.ln() + (top - xs[self.targets[row] as usize])
     }
 
     #[inline(always)]
     fn gradient<T: Real, A: Arith>(&self, row: usize, xs: &[T], scale: T, out: &mut [T]) {
         let top = largest(xs);
-        for (out, x) in out.iter_mut().zip(xs) {
-            *out = (*x - top).exp::<A>();
-        }
-        let factor = scale / sum([&*out], |[e]| e);
+        let total =
+            exponentials::<T, A>(xs, top, |at, found| out[at..at + found.len()].copy_from_slice(found));
+        let factor = scale / total;
         for out in out.iter_mut() {
             *out *= factor;
         }
         out[self.targets[row] as usize] -= scale;
     }
+}
+
+/// The sum of `exp(x − top)` over a row, in the chains of [`sum`](crate::rows::sum); `keep` gets the terms with the
+/// place of the first. The end of a row is filled up with −∞, whose exponential is 0: most rows are a few classes
+/// wide, and one vector is cheaper than a loop over them.
+#[inline(always)]
+fn exponentials<T: Real, A: Arith>(xs: &[T], top: T, mut keep: impl FnMut(usize, &[T])) -> T {
+    let mut chains = [T::ZERO; LANES];
+    let mut add = |lanes: &mut [T; LANES]| {
+        for (lane, chain) in lanes.iter_mut().zip(&mut chains) {
+            *lane = (*lane - top).exp::<A>();
+            *chain += *lane;
+        }
+    };
+    let mut at = 0;
+    while at + LANES <= xs.len() {
+        let mut lanes = [T::ZERO; LANES];
+        lanes.copy_from_slice(&xs[at..at + LANES]);
+        add(&mut lanes);
+        keep(at, &lanes);
+        at += LANES;
+    }
+    if at < xs.len() {
+        let mut lanes = [T::NEG_INFINITY; LANES];
+        lanes[..xs.len() - at].copy_from_slice(&xs[at..]);
+        add(&mut lanes);
+        keep(at, &lanes[..xs.len() - at]);
+    }
+    sum([&chains], |[chain]| chain)
 }
 
 struct SquaredError {

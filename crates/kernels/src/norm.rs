@@ -95,6 +95,17 @@ impl<T: Real, const CENTRED: bool> Kernel for Forward<'_, T, CENTRED> {
     }
 }
 
+/// Normalises rows on this thread: what [`layer_norm`] (centred) and [`rms_norm`] compute, without allocating.
+pub(crate) fn normalise<T: Real, const CENTRED: bool>(
+    xs: &[T],
+    weight: &[T],
+    bias: &[T],
+    eps: f64,
+    ys: &mut [T],
+) {
+    dispatch(Forward::<T, CENTRED> { xs, weight, bias, eps: T::of(eps), ys });
+}
+
 struct Backward<'a, T, const CENTRED: bool> {
     xs: &'a [T],
     weight: &'a [T],

@@ -89,3 +89,22 @@ fn what_lies_outside_is_named() {
     assert!(message(&[]).contains("no positions"));
     assert!(gather_steps(&table, &[(0, 0)]).unwrap_err().to_string().contains("[batch, time, dim]"));
 }
+
+/// Few symbols taken often are split by columns, many rows taken seldom by rows; the widths are no whole lines.
+#[test]
+fn either_split_adds_what_one_thread_adds() {
+    for (vocabulary, dim, count) in [(7, 39, 1500), (2000, 39, 1500), (3, 1, 40_000), (5, 17, 3)] {
+        let ids: Vec<u32> = (0..count).map(|at| (at * at % vocabulary) as u32).collect();
+        let sums = || {
+            let table = var(1, (vocabulary, dim), DType::F32);
+            let found = embedding(&table, &ids, (1, count)).unwrap();
+            gradients(&weighted(&[&found]).unwrap(), &[&table]).remove(0)
+        };
+        assert_same_on_any_threads(|| vec![sums()]);
+        let table = var(1, (vocabulary, dim), DType::F32);
+        let index: Vec<usize> = ids.iter().map(|id| *id as usize).collect();
+        let plain = reference::gather::gather_rows(&table, &index).unwrap();
+        let plain = plain.reshape((1, count, dim)).unwrap();
+        assert_close("gradient", &sums(), &gradients(&weighted(&[&plain]).unwrap(), &[&table])[0], 1e-4);
+    }
+}

@@ -4,7 +4,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{assert_close, flat, on_every_isa, tensor, var};
+use common::{assert_close, assert_same_on_any_threads, flat, on_every_isa, tensor, var};
 use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings, global_norm};
 
 const SHAPES: [&[usize]; 3] = [&[13, 7], &[17], &[1]];
@@ -253,4 +253,49 @@ fn arguments_that_do_not_fit_are_named() {
     assert!(Sgd::new(wild, &parameters, &DECAYS).unwrap_err().to_string().contains("momentum"));
     let other = Sgd::new(SgdSettings::default(), &parameters, &DECAYS).unwrap();
     assert!(optimizer.restore(other.moments().clone()).is_err());
+}
+
+/// Large enough to be split, and several blocks of a norm.
+#[test]
+fn threads_change_no_bit() {
+    assert_same_on_any_threads(|| {
+        let shapes: [&[usize]; 4] = [&[301, 307], &[17], &[], &[129, 131]];
+        let parameters: Vec<Var> = (0..4).map(|at| var(at, shapes[at as usize], DType::F32)).collect();
+        let gradients: Vec<Tensor> =
+            (0..4).map(|at| tensor(9 + at, shapes[at as usize], DType::F32)).collect();
+        let mut optimizer = Adamw::new(AdamwSettings::default(), &parameters, &[true; 4]).unwrap();
+        let mut found = Vec::new();
+        for clip in [Clip::Norm(0.5), Clip::Value(0.3), Clip::None] {
+            let norms = optimizer.step(&parameters, &some(&gradients), 0.1, 1.0, clip).unwrap();
+            found.push(Tensor::new(&[norms.before, norms.after], &Device::Cpu).unwrap());
+        }
+        found.extend(parameters.iter().map(|parameter| parameter.as_tensor().clone()));
+        found
+    });
+}
+
+/// Each gradient element is 1, so that the norm is the root of their number, whatever blocks they are summed in.
+#[test]
+fn the_norm_counts_every_element_once() {
+    for count in [1, 63, 64, 65, 1 << 14, (1 << 14) + 1, 100_003] {
+        for dtype in [DType::F32, DType::F64] {
+            let ones = Tensor::ones(count, dtype, &Device::Cpu).unwrap();
+            let norm = global_norm(&[Some(&ones), None, Some(&ones)]).unwrap();
+            assert_eq!(norm, (2.0 * count as f64).sqrt());
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_joins_late_is_corrected_by_its_own_count() {
+    let parameters = [var(1, 5, DType::F64), var(1, 5, DType::F64)];
+    let gradient = tensor(2, 5, DType::F64);
+    let mut optimizer = Adamw::new(AdamwSettings::default(), &parameters, &[true, true]).unwrap();
+    let mut step = |gradients: &[Option<&Tensor>]| {
+        assert!(optimizer.step(&parameters, gradients, 0.1, 1.0, Clip::None).unwrap().is_finite());
+    };
+    step(&[Some(&gradient), None]);
+    let after_one = flat(&parameters[0]);
+    step(&[Some(&gradient), Some(&gradient)]);
+    assert_eq!(flat(&parameters[1]), after_one);
 }

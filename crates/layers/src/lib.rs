@@ -18,4 +18,4 @@ pub use embedding::Embedding;
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use norm::{EPSILON, LayerNorm, RmsNorm};
-pub use positions::sinusoidal;
+pub use positions::{Sinusoids, sinusoidal};

@@ -11,8 +11,7 @@ use seqbench_core::Result;
 /// # Errors
 /// The tensor cannot be made.
 pub fn sinusoidal(starts: &[u32], time: usize, dim: usize, dtype: DType, device: &Device) -> Result<Tensor> {
-    let frequencies: Vec<f64> =
-        (0..dim.div_ceil(2)).map(|i| libm::pow(10_000.0, -((2 * i) as f64) / dim as f64)).collect();
+    let waves = Sinusoids::new(dim);
     let size = time * dim;
     let mut values: Vec<f64> = Vec::with_capacity(starts.len() * size);
     for (row, &start) in starts.iter().enumerate() {
@@ -23,15 +22,32 @@ pub fn sinusoidal(starts: &[u32], time: usize, dim: usize, dtype: DType, device:
         }
         for step in 0..time {
             let position = f64::from(start) + step as f64;
-            values.extend((0..dim).map(|j| {
-                let angle = position * frequencies[j / 2];
-                if j % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) }
-            }));
+            values.extend((0..dim).map(|j| waves.at(position, j)));
         }
     }
     Ok(Tensor::from_vec(values, (starts.len(), time, dim), &Device::Cpu)?
         .to_dtype(dtype)?
         .to_device(device)?)
+}
+
+/// The elements of [`sinusoidal`] one by one, for decoders.
+#[derive(Clone, Debug)]
+pub struct Sinusoids {
+    frequencies: Vec<f64>,
+}
+
+impl Sinusoids {
+    /// Positions of this many elements.
+    pub fn new(dim: usize) -> Self {
+        let frequency = |i: usize| libm::pow(10_000.0, -((2 * i) as f64) / dim as f64);
+        Sinusoids { frequencies: (0..dim.div_ceil(2)).map(frequency).collect() }
+    }
+
+    /// Element `j` of a position. Panics where `j` is not below `dim`.
+    pub fn at(&self, position: f64, j: usize) -> f64 {
+        let angle = position * self.frequencies[j / 2];
+        if j % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) }
+    }
 }
 
 #[cfg(test)]

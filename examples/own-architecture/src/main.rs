@@ -4,6 +4,10 @@ mod ema;
 
 use std::process::ExitCode;
 
+// Keeps big buffers between training steps; without it a step pays for its page faults again and again.
+#[global_allocator]
+static ALLOCATOR: seqbench::KeepBig = seqbench::KeepBig;
+
 fn main() -> ExitCode {
     seqbench::main_with(seqbench::builtin().with_architecture(&&ema::Ema))
 }

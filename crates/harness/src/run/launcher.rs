@@ -109,20 +109,9 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Variables that a process needs from its start to compute with this many threads as a worker does.
-///
-/// glibc gives large buffers back at once, so that every step pays for its page faults again; a worker keeps them. Other
-/// allocators ignore these variables, and a person's own setting stands.
-pub fn environment(threads: u32) -> Vec<(&'static str, String)> {
-    let keep = KEEP_MEMORY.iter().filter(|(name, _)| std::env::var_os(name).is_none());
-    let keep = keep.map(|(name, value)| (*name, (*value).to_owned()));
-    keep.chain([("RAYON_NUM_THREADS", threads.to_string())]).collect()
+pub fn environment(threads: u32) -> [(&'static str, String); 1] {
+    [("RAYON_NUM_THREADS", threads.to_string())]
 }
-
-const KEEP_MEMORY: [(&str, &str); 3] = [
-    ("MALLOC_MMAP_THRESHOLD_", "8589934592"),
-    ("MALLOC_TRIM_THRESHOLD_", "17179869184"),
-    ("MALLOC_TOP_PAD_", "67108864"),
-];
 
 /// Starts child processes of a program that serves its standard input and output.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! one PyTorch makes: the decay is multiplied by the learning rate, so that one schedule serves both.
 
 use super::intake::{Clip, GradientNorms, measure};
-use super::update::{Moment, Rule, apply};
+use super::update::{Moment, Rule, each, elements, entered};
 use super::{Moments, Optimizer};
 use crate::isa::Arith;
 use crate::real::Real;
@@ -67,28 +67,29 @@ impl Optimizer for Adamw {
         gradient_scale: f64,
         clip: Clip,
     ) -> Result<GradientNorms> {
-        let first = &self.moments.first;
-        let (norms, scaling) = measure(parameters, gradients, first, learning_rate, gradient_scale, clip)?;
-        if !norms.is_finite() {
-            return Ok(norms);
-        }
-        let AdamwSettings { beta1, beta2, epsilon, weight_decay } = self.settings;
-        for (index, (parameter, gradient)) in parameters.iter().zip(gradients).enumerate() {
-            let Some(gradient) = gradient else { continue };
-            self.moments.steps[index] += 1;
-            let steps = self.moments.steps[index] as f64;
-            let rule = Adapt {
-                beta1,
-                beta2,
-                epsilon,
-                keep: if self.decays[index] { 1.0 - learning_rate * weight_decay } else { 1.0 },
-                rate: learning_rate / (1.0 - libm::pow(beta1, steps)),
-                root: (1.0 - libm::pow(beta2, steps)).sqrt(),
+        let Adamw { settings, decays, moments } = self;
+        let AdamwSettings { beta1, beta2, epsilon, weight_decay } = *settings;
+        entered(elements(moments), || {
+            let first = &moments.first;
+            let (norms, scaling) =
+                measure(parameters, gradients, first, learning_rate, gradient_scale, clip)?;
+            if !norms.is_finite() {
+                return Ok(norms);
+            }
+            // Powers are dear beside a small parameter, and parameters mostly count alike.
+            let correct = |steps: u64| {
+                let root = (1.0 - libm::pow(beta2, steps as f64)).sqrt();
+                (learning_rate * root / (1.0 - libm::pow(beta1, steps as f64)), epsilon * root)
             };
-            let (first, second) = (&mut self.moments.first[index], &mut self.moments.second[index]);
-            apply(&rule, scaling, parameter, gradient, first, second)?;
-        }
-        Ok(norms)
+            let usual = moments.steps.iter().max().map_or(1, |steps| steps + 1);
+            let corrected = correct(usual);
+            each(parameters, gradients, decays, moments, scaling, |decays, steps| {
+                let (rate, epsilon) = if steps == usual { corrected } else { correct(steps) };
+                let keep = if decays { 1.0 - learning_rate * weight_decay } else { 1.0 };
+                Adapt { beta1, beta2, epsilon, keep, rate }
+            })?;
+            Ok(norms)
+        })
     }
 
     fn moments(&self) -> &Moments {
@@ -100,17 +101,17 @@ impl Optimizer for Adamw {
     }
 }
 
-/// Algorithm 2, lines 6–12, for one parameter at one step.
+/// Algorithm 2, lines 6–12, for one parameter at one step. Both bias corrections are moved out of the fraction:
+/// `m/c₁ / (√v/√c₂ + ε) = √c₂/c₁ · m / (√v + ε√c₂)`, one division an element instead of three.
 struct Adapt {
     beta1: f64,
     beta2: f64,
+    // ε√c₂.
     epsilon: f64,
     // 1 − rate · decay.
     keep: f64,
-    // The learning rate over the first moment's bias correction.
+    // The learning rate times √c₂/c₁.
     rate: f64,
-    // Root of the second moment's bias correction.
-    root: f64,
 }
 
 impl Rule for Adapt {
@@ -119,7 +120,7 @@ impl Rule for Adapt {
         let (new1, new2) = (T::of(1.0 - self.beta1), T::of(1.0 - self.beta2));
         moment.first = A::fma(T::of(self.beta1), moment.first, new1 * gradient);
         moment.second = A::fma(T::of(self.beta2), moment.second, new2 * gradient * gradient);
-        let deviation = moment.second.sqrt() / T::of(self.root) + T::of(self.epsilon);
+        let deviation = moment.second.sqrt() + T::of(self.epsilon);
         parameter * T::of(self.keep) - T::of(self.rate) * (moment.first / deviation)
     }
 }

@@ -3,11 +3,12 @@
 //! Clipping by norm is Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
 //! networks", algorithm 1: above the limit, all gradients are scaled by `limit / norm`.
 
+use super::update::splits;
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::plumbing::with_values;
+use crate::plumbing::operand;
 use crate::real::Real;
-use crate::rows::fold;
-use candle_core::{DType, Device, Result, Tensor, Var, bail};
+use candle_core::{CpuStorage, Device, Result, Storage, Tensor, Var, bail};
+use rayon::prelude::*;
 
 /// How gradients are limited before an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +40,7 @@ impl GradientNorms {
 }
 
 /// Euclidean norm of all gradients together, accumulated in double precision in the order of the slice and,
-/// within a tensor, in a fixed number of interleaved chains. A missing gradient counts as 0.
+/// within a tensor, in blocks of a fixed size and a fixed number of interleaved chains. A missing gradient counts as 0.
 ///
 /// # Errors
 /// A gradient is neither `f32` nor `f64`.
@@ -127,20 +128,52 @@ pub(super) fn measure(
     Ok((norms, scaling))
 }
 
+/// Elements summed before the sum is joined to the others in order: a fixed number, so that the order of
+/// additions does not depend on the number of threads.
+const BLOCK: usize = 1 << 14;
+
 /// Sums of squares over all gradients: scaled only, and scaled and clamped.
 fn squares(gradients: &[Option<&Tensor>], scaling: Scaling) -> Result<(f64, f64)> {
-    let (mut before, mut after) = (0.0, 0.0);
-    for gradient in gradients.iter().flatten() {
-        let gradient = gradient.to_device(&Device::Cpu)?;
-        let (scaled, clamped) = match gradient.dtype() {
-            DType::F32 => with_values::<f32, _>(&gradient, |g| Ok(dispatch(Squares { g, scaling })))?,
-            DType::F64 => with_values::<f64, _>(&gradient, |g| Ok(dispatch(Squares { g, scaling })))?,
-            other => bail!("optimizer: a gradient is {other:?}; f32 and f64 are supported"),
-        };
-        before += scaled;
-        after += clamped;
+    let total: usize = gradients.iter().flatten().map(|gradient| gradient.elem_count()).sum();
+    let mut sum = (0.0, 0.0);
+    let mut join = |(before, after): (f64, f64)| {
+        sum.0 += before;
+        sum.1 += after;
+    };
+    if splits(total) {
+        let parts = gradients.par_iter().flatten().map(|gradient| squares_of(gradient, scaling, true));
+        parts.collect::<Result<Vec<_>>>()?.into_iter().for_each(&mut join);
+    } else {
+        for gradient in gradients.iter().flatten() {
+            join(squares_of(gradient, scaling, false)?);
+        }
     }
-    Ok((before, after))
+    Ok(sum)
+}
+
+fn squares_of(gradient: &Tensor, scaling: Scaling, split: bool) -> Result<(f64, f64)> {
+    let here;
+    let gradient = if gradient.device().is_cpu() && gradient.is_contiguous() {
+        gradient
+    } else {
+        here = gradient.to_device(&Device::Cpu)?.contiguous()?;
+        &here
+    };
+    let (storage, layout) = gradient.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(cpu @ CpuStorage::F32(_)) => Ok(blocks(operand::<f32>(cpu, layout)?, scaling, split)),
+        Storage::Cpu(cpu @ CpuStorage::F64(_)) => Ok(blocks(operand::<f64>(cpu, layout)?, scaling, split)),
+        _ => bail!("optimizer: a gradient is {:?}; f32 and f64 are supported", gradient.dtype()),
+    }
+}
+
+fn blocks<T: Real>(g: &[T], scaling: Scaling, split: bool) -> (f64, f64) {
+    let join = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
+    if split && g.len() > BLOCK {
+        let parts: Vec<_> = g.par_chunks(BLOCK).map(|g| dispatch(Squares { g, scaling })).collect();
+        return parts.into_iter().fold((0.0, 0.0), join);
+    }
+    g.chunks(BLOCK).map(|g| dispatch(Squares { g, scaling })).fold((0.0, 0.0), join)
 }
 
 struct Squares<'a, T> {
@@ -148,17 +181,43 @@ struct Squares<'a, T> {
     scaling: Scaling,
 }
 
+/// Interleaved chains of a sum: enough of them that additions need not wait for each other.
+const CHAINS: usize = 64;
+
 impl<T: Real> Kernel for Squares<'_, T> {
     type Output = (f64, f64);
     #[inline(always)]
     fn run<A: Arith>(self) -> (f64, f64) {
         let Scaling { factor, limit } = self.scaling;
-        let square = |total: f64, value: f64| A::fma(value, value, total);
-        let before = fold(0.0, [self.g], |total, [g]| square(total, g.wide() * factor), |a, b| a + b);
+        let before = sum_of_squares::<T, A>(self.g, |g| g * factor);
         if limit == f64::INFINITY {
             return (before, before);
         }
-        let clamped = |total, [g]: [T; 1]| square(total, scaled(g.wide(), (factor, limit)));
-        (before, fold(0.0, [self.g], clamped, |a, b| a + b))
+        (before, sum_of_squares::<T, A>(self.g, |g| scaled(g, (factor, limit))))
     }
+}
+
+#[inline(always)]
+fn sum_of_squares<T: Real, A: Arith>(values: &[T], change: impl Fn(f64) -> f64) -> f64 {
+    let mut chains = [0.0; CHAINS];
+    let whole = values.chunks_exact(CHAINS);
+    let rest = whole.remainder();
+    for values in whole {
+        for (chain, value) in chains.iter_mut().zip(values) {
+            let value = change(value.wide());
+            *chain = A::fma(value, value, *chain);
+        }
+    }
+    for (chain, value) in chains.iter_mut().zip(rest) {
+        let value = change(value.wide());
+        *chain = A::fma(value, value, *chain);
+    }
+    let mut width = CHAINS / 2;
+    while width > 0 {
+        for at in 0..width {
+            chains[at] += chains[at + width];
+        }
+        width /= 2;
+    }
+    chains[0]
 }

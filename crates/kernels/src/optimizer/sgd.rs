@@ -4,7 +4,7 @@
 //! momentum", eq. 1–2, with the rate moved from the buffer to the update, so that a schedule acts at once).
 
 use super::intake::{Clip, GradientNorms, measure};
-use super::update::{Moment, Rule, apply};
+use super::update::{Moment, Rule, each, elements, entered};
 use super::{Moments, Optimizer};
 use crate::isa::Arith;
 use crate::real::Real;
@@ -53,22 +53,21 @@ impl Optimizer for Sgd {
         gradient_scale: f64,
         clip: Clip,
     ) -> Result<GradientNorms> {
-        let first = &self.moments.first;
-        let (norms, scaling) = measure(parameters, gradients, first, learning_rate, gradient_scale, clip)?;
-        if !norms.is_finite() {
-            return Ok(norms);
-        }
-        for (index, (parameter, gradient)) in parameters.iter().zip(gradients).enumerate() {
-            let Some(gradient) = gradient else { continue };
-            self.moments.steps[index] += 1;
-            let rule = Descend {
-                momentum: self.settings.momentum,
-                decay: if self.decays[index] { self.settings.weight_decay } else { 0.0 },
-                rate: learning_rate,
-            };
-            apply(&rule, scaling, parameter, gradient, &mut self.moments.first[index], &mut [])?;
-        }
-        Ok(norms)
+        let Sgd { settings, decays, moments } = self;
+        let SgdSettings { momentum, weight_decay } = *settings;
+        entered(elements(moments), || {
+            let first = &moments.first;
+            let (norms, scaling) =
+                measure(parameters, gradients, first, learning_rate, gradient_scale, clip)?;
+            if !norms.is_finite() {
+                return Ok(norms);
+            }
+            each(parameters, gradients, decays, moments, scaling, |decays, _| {
+                let decay = if decays { weight_decay } else { 0.0 };
+                Descend { momentum, decay, rate: learning_rate }
+            })?;
+            Ok(norms)
+        })
     }
 
     fn moments(&self) -> &Moments {

@@ -1,11 +1,64 @@
-//! The in-place change of one parameter, shared by all rules.
+//! The in-place change of parameters, shared by all rules.
+//!
+//! Every element is changed by itself, so how the work is split changes no bit: small models run inline, and
+//! for large ones the caller's thread enters the pool once for norm and update together. A parameter is not
+//! split: a thread that waits for others while it holds a parameter's lock could be handed another that shares
+//! its values.
 
+use super::Moments;
 use super::intake::{Scaling, scaled};
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::operand;
 use crate::real::Real;
 use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Result, Tensor, Var, bail};
+use rayon::prelude::*;
 use std::cell::RefCell;
+
+/// Elements below which a second thread costs more than it brings.
+const WORTH_SPLITTING: usize = 1 << 16;
+/// Whether work over so many elements goes to several threads.
+pub(super) fn splits(elements: usize) -> bool {
+    elements >= WORTH_SPLITTING && rayon::current_num_threads() > 1
+}
+
+/// Runs a whole step, inside the pool where it will be split: entering costs a wake-up each time.
+pub(super) fn entered<R: Send>(elements: usize, step: impl FnOnce() -> R + Send) -> R {
+    if splits(elements) { rayon::scope(|_| step()) } else { step() }
+}
+
+/// Counts an update of every parameter that has a gradient, and makes it by the rule for its piece.
+pub(super) fn each<R: Rule>(
+    parameters: &[Var],
+    gradients: &[Option<&Tensor>],
+    decays: &[bool],
+    moments: &mut Moments,
+    scaling: Scaling,
+    rule: impl Fn(bool, u64) -> R + Sync,
+) -> Result<()> {
+    let elements = elements(moments);
+    let Moments { steps, first, second } = moments;
+    let change = |((((parameter, gradient), decays), steps), (first, second)): Item<'_>| {
+        let Some(gradient) = gradient else { return Ok(()) };
+        *steps += 1;
+        apply(&rule(*decays, *steps), scaling, parameter, gradient, first, second)
+    };
+    if splits(elements) {
+        let given = parameters.par_iter().zip(gradients).zip(decays).zip(steps);
+        given.zip(first.par_iter_mut().zip(second)).try_for_each(change)
+    } else {
+        let given = parameters.iter().zip(gradients).zip(decays).zip(steps);
+        given.zip(first.iter_mut().zip(second)).try_for_each(change)
+    }
+}
+
+/// A parameter, its gradient, whether it decays, its updates so far and its moments.
+type Item<'a> =
+    ((((&'a Var, &'a Option<&'a Tensor>), &'a bool), &'a mut u64), (&'a mut Vec<f32>, &'a mut Vec<f32>));
+
+/// Elements of all parameters.
+pub(super) fn elements(moments: &Moments) -> usize {
+    moments.first.iter().map(Vec::len).sum()
+}
 
 /// A rule with this step's coefficients for one parameter.
 pub(super) trait Rule {
@@ -21,7 +74,7 @@ pub(super) struct Moment<T> {
 
 /// Applies `rule` to a parameter in place. On a device other than the CPU the parameter travels to the CPU
 /// and back.
-pub(super) fn apply(
+fn apply(
     rule: &impl Rule,
     scaling: Scaling,
     parameter: &Var,
