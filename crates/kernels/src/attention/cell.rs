@@ -25,7 +25,7 @@ pub struct AttentionCell<T> {
     scale: T,
     slopes: Vec<T>,
     lengths: Vec<usize>,
-    /// `[batch, heads, tile, head_dim, key of the tile]`, so that lanes are keys.
+    /// `[batch, heads, panel, head_dim, key of the panel]`, so that lanes are keys and reading is in order.
     keys: Vec<T>,
     /// `[batch, heads, room, head_dim]`, the last padded.
     values: Vec<T>,
@@ -130,9 +130,9 @@ impl<T: Real> AttentionCell<T> {
             let room = (row * self.heads + head) * self.room;
             let into = (room + at) * self.padded();
             self.values[into..][..size].copy_from_slice(&value[head * size..][..size]);
-            let tile = &mut self.keys[(room + at / KEYS * KEYS) * size..][..KEYS * size];
+            let panel = &mut self.keys[(room + at / PANEL * PANEL) * size..][..PANEL * size];
             for (d, key) in key[head * size..][..size].iter().enumerate() {
-                tile[d * KEYS + at % KEYS] = *key;
+                panel[d * PANEL + at % PANEL] = *key;
             }
         }
         self.lengths[row] += 1;
@@ -171,9 +171,8 @@ impl<T: Real> Kernel for Step<'_, T> {
             for (tile, (keys, values)) in keys.zip(values).enumerate().take(length.div_ceil(KEYS)) {
                 let visible = KEYS.min(length - tile * KEYS);
                 let mut scores = [T::ZERO; KEYS];
-                for first in (0..KEYS).step_by(PANEL) {
-                    let (scores, keys) = (&mut scores[first..], &keys[first..]);
-                    panel::<A, T>(scores, KEYS, [1, PANEL, size], q, keys, KEYS, Start::Zero);
+                for (scores, keys) in scores.chunks_exact_mut(PANEL).zip(keys.chunks_exact(PANEL * size)) {
+                    panel::<A, T>(scores, PANEL, [1, PANEL, size], q, keys, PANEL, Start::Zero);
                 }
                 let distance = T::of((length - 1 - tile * KEYS) as f64);
                 for (x, score) in scores.iter_mut().enumerate() {

@@ -117,7 +117,9 @@ mod tests {
         with_scratch::<f32, _>(100, |mut outer| {
             let (first, second) = (cut(&mut outer, 33), cut(&mut outer, 16));
             assert_eq!((first.len(), second.len()), (33, 16));
-            assert!(first.as_ptr() as usize % 64 == 0 && second.as_ptr() as usize % 64 == 0);
+            for piece in [&first, &second] {
+                assert!((piece.as_ptr() as usize).is_multiple_of(64));
+            }
             second.fill(1.0);
             with_scratch::<f32, _>(100, |inner| inner.fill(2.0));
             assert!(second.iter().all(|x| *x == 1.0));
