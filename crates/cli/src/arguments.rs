@@ -189,8 +189,11 @@ pub(crate) struct Shape {
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Architecture.
-    #[arg(long, value_name = "NAME", required_unless_present = "checkpoint")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["checkpoint", "peak"])]
     pub(crate) model: Option<String>,
+    /// Measure no model but the machine: print the multiply-adds its threads make in registers, in GFLOP/s.
+    #[arg(long, conflicts_with_all = ["model", "checkpoint", "losses", "header"])]
+    pub(crate) peak: bool,
     /// Start from these weights, made by `model init`; the model is theirs.
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     pub(crate) checkpoint: Option<PathBuf>,

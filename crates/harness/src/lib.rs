@@ -38,3 +38,9 @@ pub fn instruction_set() -> Result<&'static str, String> {
 pub fn on_plain_formulations<R>(work: impl FnOnce() -> R) -> R {
     seqbench_kernels::reference::alone(work)
 }
+
+/// Single-precision multiply-adds in registers that this many threads make at once, in GFLOP/s, measured for a second: what
+/// a share of peak is a share of.
+pub fn multiply_add_peak(threads: u32) -> f64 {
+    seqbench_kernels::peak::multiply_add_peak(threads as usize, std::time::Duration::from_secs(1))
+}

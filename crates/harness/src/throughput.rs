@@ -22,6 +22,9 @@ use std::time::Instant;
 /// Tokens a round of decoding takes together; the reported time is that of one.
 const DECODED: usize = 16;
 
+/// Batches that training goes through again and again: memory must not grow with the rounds.
+const BATCHES: usize = 8;
+
 /// A rate no loss diverges under within the rounds.
 const RATE: f64 = 1e-4;
 
@@ -83,7 +86,7 @@ impl Bench {
     ) -> Result<Self> {
         let passes = (spec.warmup + spec.rounds) as usize;
         let batches: Vec<Batch> =
-            (0..passes).map(|i| random_batch(signature, &spec, seed, i as u64)).collect();
+            (0..passes.min(BATCHES)).map(|i| random_batch(signature, &spec, seed, i as u64)).collect();
         let one = ThroughputSpec { length: 1, ..spec.clone() };
         let tokens =
             (0..DECODED).map(|i| random_batch(signature, &one, seed, (1 << 20) | i as u64).inputs).collect();
@@ -120,7 +123,8 @@ impl Bench {
             match mode {
                 Mode::Train => {
                     let mut twin = build()?;
-                    for (step, batch) in self.batches.iter().enumerate() {
+                    for step in 0..(self.spec.warmup + self.spec.rounds) as usize {
+                        let batch = &self.batches[step % self.batches.len()];
                         self.expected_losses.push(twin.step(batch, step as u64)?.loss.to_bits());
                     }
                 }

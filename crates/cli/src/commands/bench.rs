@@ -16,6 +16,10 @@ const HEADER: &str = "framework,arch,T,batch,d_model,layers,ms_median,ms_min,pea
 /// Measures, and prints the line.
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Outcome {
     let Some(threads) = single::with_threads(arguments.threads)? else { return Ok(()) };
+    if arguments.peak {
+        terminal::print(&format!("{:.1}", seqbench_harness::multiply_add_peak(threads)));
+        return Ok(());
+    }
     let subject = subject(arguments, registry)?;
     if let (Some(steps), Some(input)) = (arguments.losses, &arguments.input) {
         return losses(&subject.checkpoint, input, steps, registry);
