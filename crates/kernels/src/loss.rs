@@ -105,6 +105,13 @@ impl RowLoss for CrossEntropy {
 
     #[inline(always)]
     fn value<T: Real, A: Arith>(&self, row: usize, xs: &[T]) -> T {
+        let padded;
+        let xs = if xs.len() < LANES {
+            padded = filled_up(xs);
+            &padded
+        } else {
+            xs
+        };
         let top = largest(xs);
         let total = exponentials::<T, A>(xs, top, |_, _| {});
         total.ln() + (top - xs[self.targets[row] as usize])
@@ -112,9 +119,19 @@ impl RowLoss for CrossEntropy {
 
     #[inline(always)]
     fn gradient<T: Real, A: Arith>(&self, row: usize, xs: &[T], scale: T, out: &mut [T]) {
+        let padded;
+        let xs = if xs.len() < LANES {
+            padded = filled_up(xs);
+            &padded
+        } else {
+            xs
+        };
         let top = largest(xs);
-        let total =
-            exponentials::<T, A>(xs, top, |at, found| out[at..at + found.len()].copy_from_slice(found));
+        let width = out.len();
+        let total = exponentials::<T, A>(xs, top, |at, found| {
+            let count = found.len().min(width - at);
+            out[at..at + count].copy_from_slice(&found[..count]);
+        });
         let factor = scale / total;
         for out in out.iter_mut() {
             *out *= factor;
@@ -123,9 +140,19 @@ impl RowLoss for CrossEntropy {
     }
 }
 
+/// Fewer than [`LANES`] logits, filled up with −∞, whose exponential is 0: many rows are a few classes wide,
+/// and one vector is cheaper than a loop over them.
+#[inline(always)]
+fn filled_up<T: Real>(xs: &[T]) -> [T; LANES] {
+    let mut lanes = [T::NEG_INFINITY; LANES];
+    for (lane, x) in lanes.iter_mut().zip(xs) {
+        *lane = *x;
+    }
+    lanes
+}
+
 /// The sum of `exp(x − top)` over a row, in the chains of [`sum`](crate::rows::sum); `keep` gets the terms with the
-/// place of the first. The end of a row is filled up with −∞, whose exponential is 0: most rows are a few classes
-/// wide, and one vector is cheaper than a loop over them.
+/// place of the first. The end of a row is filled up with −∞.
 #[inline(always)]
 fn exponentials<T: Real, A: Arith>(xs: &[T], top: T, mut keep: impl FnMut(usize, &[T])) -> T {
     let mut chains = [T::ZERO; LANES];
@@ -144,8 +171,7 @@ fn exponentials<T: Real, A: Arith>(xs: &[T], top: T, mut keep: impl FnMut(usize,
         at += LANES;
     }
     if at < xs.len() {
-        let mut lanes = [T::NEG_INFINITY; LANES];
-        lanes[..xs.len() - at].copy_from_slice(&xs[at..]);
+        let mut lanes = filled_up(&xs[at..]);
         add(&mut lanes);
         keep(at, &lanes[..xs.len() - at]);
     }

@@ -46,7 +46,7 @@ impl Sinusoids {
     /// Element `j` of a position. Panics where `j` is not below `dim`.
     pub fn at(&self, position: f64, j: usize) -> f64 {
         let angle = position * self.frequencies[j / 2];
-        if j % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) }
+        if j.is_multiple_of(2) { libm::sin(angle) } else { libm::cos(angle) }
     }
 }
 
