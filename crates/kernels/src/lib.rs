@@ -10,6 +10,7 @@
 
 pub mod isa;
 pub mod real;
+pub mod vector;
 
 mod parallel;
 mod plumbing;
@@ -38,4 +39,8 @@ pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squar
 pub use norm::{layer_norm, rms_norm};
 pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
 pub use rope::{Rope, rope};
-pub use scan::{ScanCell, ScanParameters, diagonal_scan};
+pub use scan::selective::{SelectiveInputs, SelectiveParameters, SelectiveScanCell, selective_scan};
+pub use scan::{
+    RealScanParameters, ScanCell, ScanCoefficients, ScanOutput, ScanParameters, diagonal_scan,
+    diagonal_scan_gelu,
+};

@@ -9,7 +9,8 @@ use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
-use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two, sum};
+use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two};
+use crate::vector::{Vector, load, store};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 
 /// `(x − mean) / √(variance + eps) · weight + bias` over the last dimension, with the biased variance.
@@ -56,13 +57,42 @@ fn check(name: &str, xs: &Tensor, parameters: &[(&str, &Tensor)]) -> Result<()> 
     Ok(())
 }
 
+/// A register of 16 lanes: as many interleaved chains as every sum along a row has, whatever the processor.
+type Group<A, T> = <<A as Arith>::Vector<T> as Vector>::Group;
+
+const LANES: usize = 16;
+
+/// A group of a row, or what is left of it, with zeros behind.
+#[inline(always)]
+fn group<V: Vector>(row: &[V::Number], at: usize, whole: bool) -> V {
+    if whole { load(row, at) } else { V::load_part(&row[at..]) }
+}
+
+#[inline(always)]
+fn put<V: Vector>(value: V, row: &mut [V::Number], at: usize, whole: bool) {
+    if whole { store(value, row, at) } else { value.store_part(&mut row[at..]) }
+}
+
 /// Mean (0 where the norm does not centre) and reciprocal deviation of a row.
 #[inline(always)]
-fn statistics<T: Real, const CENTRED: bool>(row: &[T], eps: T) -> (T, T) {
-    let count = T::of(row.len() as f64);
-    let mean = if CENTRED { sum([row], |[x]| x) / count } else { T::ZERO };
-    let variance = sum([row], |[x]| (x - mean) * (x - mean)) / count;
-    (mean, T::ONE / (variance + eps).sqrt())
+fn statistics<V: Vector, const CENTRED: bool>(row: &[V::Number], eps: V::Number) -> (V::Number, V::Number) {
+    let (dim, count) = (row.len(), V::Number::of(row.len() as f64));
+    let mut mean = V::Number::ZERO;
+    if CENTRED {
+        let mut sum = V::zero();
+        for at in (0..dim).step_by(LANES) {
+            sum = sum + group(row, at, at + LANES <= dim);
+        }
+        mean = sum.sum() / count;
+    }
+    let about = V::splat(mean);
+    let mut squares = V::zero();
+    for at in (0..dim).step_by(LANES) {
+        // Lanes beyond the end stand at the mean, so that their deviation is 0.
+        let x = if at + LANES <= dim { load::<V>(row, at) } else { V::load_part_or(&row[at..], mean) };
+        squares = (x - about).fma(x - about, squares);
+    }
+    (mean, V::Number::ONE / (squares.sum() / count + eps).sqrt())
 }
 
 struct Forward<'a, T, const CENTRED: bool> {
@@ -79,16 +109,15 @@ impl<T: Real, const CENTRED: bool> Kernel for Forward<'_, T, CENTRED> {
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
         for (xs, ys) in self.xs.chunks_exact(dim).zip(self.ys.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
-            if CENTRED {
-                let affine = self.weight.iter().zip(self.bias);
-                for ((y, x), (w, b)) in ys.iter_mut().zip(xs).zip(affine) {
-                    *y = A::fma((*x - mean) * scale, *w, *b);
-                }
-            } else {
-                for ((y, x), w) in ys.iter_mut().zip(xs).zip(self.weight) {
-                    *y = *x * scale * *w;
-                }
+            let (mean, scale) = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
+            let (mean, scale) = (Group::<A, T>::splat(mean), Group::<A, T>::splat(scale));
+            for at in (0..dim).step_by(LANES) {
+                let whole = at + LANES <= dim;
+                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
+                let weight = group(self.weight, at, whole);
+                let y =
+                    if CENTRED { normal.fma(weight, group(self.bias, at, whole)) } else { normal * weight };
+                put(y, ys, at, whole);
             }
         }
     }
@@ -109,20 +138,32 @@ impl<T: Real, const CENTRED: bool> Kernel for Backward<'_, T, CENTRED> {
     #[inline(always)]
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
-        let count = T::of(dim as f64);
+        let one = T::ONE / T::of(dim as f64);
         let (grad_weight, grad_bias) = self.grad_parameters.split_at_mut(dim);
         let rows = self.xs.chunks_exact(dim).zip(self.grads.chunks_exact(dim));
         for ((xs, grads), out) in rows.zip(self.grad_xs.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
-            let shift = if CENTRED { sum([grads, self.weight], |[g, w]| g * w) / count } else { T::ZERO };
-            let along = sum([grads, self.weight, xs], |[g, w, x]| g * w * ((x - mean) * scale)) / count;
-            let weights = self.weight.iter().zip(grad_weight.iter_mut()).zip(grad_bias.iter_mut());
-            for (((o, x), g), ((w, gw), gb)) in out.iter_mut().zip(xs).zip(grads).zip(weights) {
-                let normal = (*x - mean) * scale;
-                *o = scale * (*g * *w - shift - normal * along);
-                *gw = A::fma(*g, normal, *gw);
+            let (mean, scale) = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
+            let (mean, factor) = (Group::<A, T>::splat(mean), Group::<A, T>::splat(scale));
+            // Both with the weight's group 0 beyond the end of the row.
+            let (mut shift, mut slant) = (Group::<A, T>::zero(), Group::<A, T>::zero());
+            for at in (0..dim).step_by(LANES) {
+                let whole = at + LANES <= dim;
+                let g = group::<Group<A, T>>(grads, at, whole) * group(self.weight, at, whole);
+                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * factor;
+                shift = shift + g;
+                slant = g.fma(normal, slant);
+            }
+            let shift = Group::<A, T>::splat(if CENTRED { shift.sum() * one } else { T::ZERO });
+            let slant = Group::<A, T>::splat(slant.sum() * one);
+            for at in (0..dim).step_by(LANES) {
+                let whole = at + LANES <= dim;
+                let g = group::<Group<A, T>>(grads, at, whole);
+                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * factor;
+                let along = normal.fnma(slant, g.fma(group(self.weight, at, whole), -shift));
+                put(along * factor, out, at, whole);
+                put(g.fma(normal, group(grad_weight, at, whole)), grad_weight, at, whole);
                 if CENTRED {
-                    *gb += *g;
+                    put(group::<Group<A, T>>(grad_bias, at, whole) + g, grad_bias, at, whole);
                 }
             }
         }

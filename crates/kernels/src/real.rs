@@ -4,6 +4,7 @@
 //! because only probes and tests use them. Neither asks the system's library, so bits do not depend on it.
 
 use crate::isa::Arith;
+use crate::vector::{Elementary, Registers};
 use candle_core::{CpuStorage, Result, WithDType};
 
 /// `f32` for training, `f64` for probes and tests.
@@ -22,6 +23,8 @@ pub trait Real:
     + std::ops::SubAssign
     + std::ops::MulAssign
     + std::iter::Sum
+    + Registers
+    + Elementary
 {
     /// 0.
     const ZERO: Self;

@@ -9,7 +9,7 @@ mod common;
 use candle_core::{DType, Tensor};
 use common::{tensor, weighted};
 use seqbench_kernels::{
-    AttentionCell, AttentionOptions, Rope, ScanCell, ScanParameters, attention, diagonal_scan,
+    AttentionCell, AttentionOptions, Rope, ScanCell, ScanOutput, ScanParameters, attention, diagonal_scan,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -83,7 +83,9 @@ fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
 
     let tokens = [1f32; 2 * 5];
     let mut ys = [0f32; 2 * 5];
-    let mut cell = ScanCell::<f32>::new(&parameters(5, 3), &tensor(2, (2, 5, 3, 2), DType::F32)).unwrap();
+    let mut cell =
+        ScanCell::<f32>::new(&parameters(5, 3), ScanOutput::Linear, &tensor(2, (2, 5, 3, 2), DType::F32))
+            .unwrap();
     cell.step(&tokens, &mut ys).unwrap();
     assert_eq!(allocations(|| (0..100).for_each(|_| cell.step(&tokens, &mut ys).unwrap())), 0);
 

@@ -11,10 +11,12 @@ pub mod norm;
 mod rnn;
 mod rope;
 mod scan;
+mod selective;
 
 pub use attention::{attention, attention_weights};
 pub use linear::linear;
 pub use lstm::lstm;
 pub use rnn::rnn;
 pub use rope::rope;
-pub use scan::diagonal_scan;
+pub use scan::{diagonal_scan, real_diagonal_scan};
+pub use selective::selective_scan;

@@ -1,0 +1,198 @@
+//! The diagonal scan on plain slices, forward and backward, and as an operation of candle's.
+
+use super::backward::{Adjoint, Workspace as AdjointWorkspace};
+use super::coefficients::{Coefficients, ScanOutput};
+use super::columns::{Shared, chunks};
+use super::forward::{Forward, Workspace};
+use super::tasks::over_tasks;
+use crate::isa::dispatch;
+use crate::parallel::split;
+use crate::plumbing::{operand, tensor, with_all};
+use crate::real::Real;
+use crate::vector::{Aligned, MOST};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use std::sync::OnceLock;
+
+/// Partial sums of the coefficients' gradients, over as many groups of rows. A fixed number, so that the order of
+/// additions does not depend on the number of threads.
+const GROUPS: usize = 32;
+
+/// One scan: what it is beside its tensors, and what its backward pass needs of the forward pass.
+pub(crate) struct Scan<T> {
+    pub(super) dim: usize,
+    pub(super) n: usize,
+    /// Numbers in a state: 1 real, 2 complex.
+    pub(super) parts: usize,
+    pub(super) time: usize,
+    pub(super) output: ScanOutput,
+    /// Steps of each row until the state is taken.
+    pub(super) lengths: Vec<usize>,
+    /// Whether a backward pass may follow.
+    pub(super) keep: bool,
+    /// States at chunk starts, `[batch, chunk, n, parts, width]`.
+    pub(super) boundaries: OnceLock<Aligned<T>>,
+}
+
+/// Gradients with respect to the inputs and the packed coefficients, shaped like them.
+pub(crate) struct ScanGradients<T> {
+    pub(crate) us: Vec<T>,
+    pub(crate) packed: Vec<T>,
+    pub(crate) state: Vec<T>,
+}
+
+impl<T: Real> Scan<T> {
+    fn batch(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Values of a row of inputs or outputs.
+    fn steps(&self) -> usize {
+        self.time * self.dim
+    }
+
+    /// Values of a row's state.
+    fn states(&self) -> usize {
+        self.dim * self.n * self.parts
+    }
+
+    /// About how many multiply-adds the whole takes.
+    fn cost(&self) -> usize {
+        self.batch() * self.time * (self.states() * 4 + self.dim * 16)
+    }
+
+    /// `us` and `ys` are `[batch, time, dim]`, `state` and `last` `[batch, dim, n, parts]`; `packed` as in
+    /// [`Coefficients::new`]. Writes every element of `ys` and `last`.
+    pub(crate) fn forward(&self, us: &[T], packed: &[T], state: &[T], ys: &mut [T], last: &mut [T]) {
+        let k = Coefficients::new(packed, self.dim, self.n, self.parts);
+        let kept = if self.keep { self.batch() * chunks(self.time) * k.states() } else { 0 };
+        let mut boundaries = Aligned::zeros(kept);
+        let shared = self.keep.then(|| Shared::new(&mut boundaries));
+        let (ys, last) = (Shared::new(ys), Shared::new(last));
+        over_tasks(self.batch(), self.dim, MOST, self.cost(), |task| {
+            let mut workspace = Workspace::new(&k);
+            for row in task.rows {
+                Forward {
+                    coefficients: &k,
+                    output: self.output,
+                    row,
+                    channels: task.channels.clone(),
+                    length: self.lengths[row],
+                    us: &us[row * self.steps()..][..self.steps()],
+                    state: &state[row * self.states()..][..self.states()],
+                    ys,
+                    last,
+                    boundaries: shared,
+                    workspace: &mut workspace,
+                }
+                .run();
+            }
+        });
+        if self.keep {
+            let _ = self.boundaries.set(boundaries);
+        }
+    }
+
+    /// The gradients, given those of `ys` and `last`, of which an absent one is zero.
+    ///
+    /// # Errors
+    /// The forward pass was told that none would follow.
+    pub(crate) fn backward(
+        &self,
+        us: &[T],
+        packed: &[T],
+        ys_grad: Option<&[T]>,
+        last_grad: Option<&[T]>,
+    ) -> Result<ScanGradients<T>> {
+        let Some(boundaries) = self.boundaries.get() else {
+            bail!("diagonal_scan: a backward pass through a scan whose inputs were not tracked");
+        };
+        let k = Coefficients::new(packed, self.dim, self.n, self.parts);
+        let zeros;
+        let ys_grad = match ys_grad {
+            Some(grad) => grad,
+            None => {
+                zeros = vec![T::ZERO; us.len()];
+                &zeros
+            }
+        };
+        let (steps, states, kept) = (self.steps(), self.states(), chunks(self.time) * k.states());
+        let groups: Vec<_> = split(self.batch(), self.batch().min(GROUPS)).collect();
+        let mut sums = Aligned::zeros(groups.len() * k.len());
+        let mut us_grad = vec![T::ZERO; us.len()];
+        let mut state_grad = vec![T::ZERO; self.batch() * states];
+        {
+            let weights_grad = Shared::new(&mut sums);
+            let (us_grad, state_grad) = (Shared::new(&mut us_grad), Shared::new(&mut state_grad));
+            over_tasks(groups.len(), self.dim, MOST, 2 * self.cost(), |task| {
+                let mut workspace = AdjointWorkspace::new(&k);
+                for group in task.rows {
+                    let (first, count) = groups[group];
+                    for row in first..first + count {
+                        dispatch(Adjoint {
+                            coefficients: &k,
+                            output: self.output,
+                            row,
+                            channels: task.channels.clone(),
+                            length: self.lengths[row],
+                            us: &us[row * steps..][..steps],
+                            ys_grad: &ys_grad[row * steps..][..steps],
+                            last_grad: last_grad.map_or(&[], |grad| &grad[row * states..][..states]),
+                            boundaries: &boundaries[row * kept..][..kept],
+                            us_grad,
+                            state_grad,
+                            weights_grad,
+                            sums: group * k.len(),
+                            workspace: &mut workspace,
+                        });
+                    }
+                }
+            });
+        }
+        let mut packed_grad = vec![T::ZERO; packed.len()];
+        sums.chunks_exact(k.len()).for_each(|planes| k.add_packed(planes, &mut packed_grad));
+        Ok(ScanGradients { us: us_grad, packed: packed_grad, state: state_grad })
+    }
+}
+
+impl<T: Real> CustomOp3 for Scan<T> {
+    fn name(&self) -> &'static str {
+        "diagonal-scan"
+    }
+
+    /// Outputs and last states in one vector, all of the former first.
+    fn cpu_fwd(
+        &self,
+        us: &CpuStorage,
+        us_layout: &Layout,
+        packed: &CpuStorage,
+        packed_layout: &Layout,
+        state: &CpuStorage,
+        state_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (us, state) = (operand::<T>(us, us_layout)?, operand::<T>(state, state_layout)?);
+        let mut both = vec![T::ZERO; us.len() + state.len()];
+        let (ys, last) = both.split_at_mut(us.len());
+        self.forward(us, operand::<T>(packed, packed_layout)?, state, ys, last);
+        let len = both.len();
+        Ok((T::to_cpu_storage_owned(both), len.into()))
+    }
+
+    fn bwd(
+        &self,
+        us: &Tensor,
+        packed: &Tensor,
+        state: &Tensor,
+        _both: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let found = with_all([us, packed, grad], |[us, packed, grad]| {
+            let (ys_grad, last_grad) = grad.split_at(us.len());
+            self.backward(us, packed, Some(ys_grad), Some(last_grad))
+        })?;
+        Ok((
+            Some(tensor(found.us, us.shape())?),
+            Some(tensor(found.packed, packed.shape())?),
+            Some(tensor(found.state, state.shape())?),
+        ))
+    }
+}
