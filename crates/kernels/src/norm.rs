@@ -73,26 +73,45 @@ fn put<V: Vector>(value: V, row: &mut [V::Number], at: usize, whole: bool) {
     if whole { store(value, row, at) } else { value.store_part(&mut row[at..]) }
 }
 
+/// Runs a body for every group of a row: where it begins, and whether it is whole, which is a constant.
+macro_rules! groups {
+    ($dim:expr, |$at:ident, $whole:ident| $body:expr) => {{
+        let rest = $dim - $dim % LANES;
+        let mut first = 0;
+        while first < rest {
+            let ($at, $whole) = (first, true);
+            $body;
+            first += LANES;
+        }
+        if rest < $dim {
+            let ($at, $whole) = (rest, false);
+            $body;
+        }
+    }};
+}
+
+/// Rows that are gone through side by side: a sum along one has to wait for every addition, those of several do
+/// not wait for each other.
+const TOGETHER: usize = 4;
+
 /// Mean (0 where the norm does not centre) and reciprocal deviation of a row.
 #[inline(always)]
 fn statistics<V: Vector, const CENTRED: bool>(row: &[V::Number], eps: V::Number) -> (V::Number, V::Number) {
-    let (dim, count) = (row.len(), V::Number::of(row.len() as f64));
+    let (dim, one) = (row.len(), V::Number::ONE / V::Number::of(row.len() as f64));
     let mut mean = V::Number::ZERO;
     if CENTRED {
         let mut sum = V::zero();
-        for at in (0..dim).step_by(LANES) {
-            sum = sum + group(row, at, at + LANES <= dim);
-        }
-        mean = sum.sum() / count;
+        groups!(dim, |at, whole| sum = sum + group(row, at, whole));
+        mean = sum.sum() * one;
     }
     let about = V::splat(mean);
     let mut squares = V::zero();
-    for at in (0..dim).step_by(LANES) {
+    groups!(dim, |at, whole| {
         // Lanes beyond the end stand at the mean, so that their deviation is 0.
-        let x = if at + LANES <= dim { load::<V>(row, at) } else { V::load_part_or(&row[at..], mean) };
+        let x = if whole { load::<V>(row, at) } else { V::load_part_or(&row[at..], mean) };
         squares = (x - about).fma(x - about, squares);
-    }
-    (mean, V::Number::ONE / (squares.sum() / count + eps).sqrt())
+    });
+    (mean, V::Number::ONE / (squares.sum() * one + eps).sqrt())
 }
 
 struct Forward<'a, T, const CENTRED: bool> {
@@ -108,16 +127,24 @@ impl<T: Real, const CENTRED: bool> Kernel for Forward<'_, T, CENTRED> {
     #[inline(always)]
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
-        for (xs, ys) in self.xs.chunks_exact(dim).zip(self.ys.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
-            let (mean, scale) = (Group::<A, T>::splat(mean), Group::<A, T>::splat(scale));
-            for at in (0..dim).step_by(LANES) {
-                let whole = at + LANES <= dim;
-                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
-                let weight = group(self.weight, at, whole);
-                let y =
-                    if CENTRED { normal.fma(weight, group(self.bias, at, whole)) } else { normal * weight };
-                put(y, ys, at, whole);
+        let together = self.xs.chunks(TOGETHER * dim).zip(self.ys.chunks_mut(TOGETHER * dim));
+        for (xs, ys) in together {
+            let mut found = [(T::ZERO, T::ZERO); TOGETHER];
+            for (found, xs) in found.iter_mut().zip(xs.chunks_exact(dim)) {
+                *found = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
+            }
+            for ((xs, ys), found) in xs.chunks_exact(dim).zip(ys.chunks_exact_mut(dim)).zip(found) {
+                let (mean, scale) = (Group::<A, T>::splat(found.0), Group::<A, T>::splat(found.1));
+                groups!(dim, |at, whole| {
+                    let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
+                    let weight = group(self.weight, at, whole);
+                    let y = if CENTRED {
+                        normal.fma(weight, group(self.bias, at, whole))
+                    } else {
+                        normal * weight
+                    };
+                    put(y, ys, at, whole);
+                });
             }
         }
     }
@@ -133,38 +160,57 @@ struct Backward<'a, T, const CENTRED: bool> {
     grad_parameters: &'a mut [T],
 }
 
+/// Of a row: mean, reciprocal deviation, and the means of the weighted gradient and of it times the normalised
+/// row.
+#[inline(always)]
+fn moments<V: Vector, const CENTRED: bool>(
+    xs: &[V::Number],
+    weight: &[V::Number],
+    grads: &[V::Number],
+    eps: V::Number,
+) -> [V::Number; 4] {
+    let (dim, one) = (xs.len(), V::Number::ONE / V::Number::of(xs.len() as f64));
+    let (mean, scale) = statistics::<V, CENTRED>(xs, eps);
+    let about = V::splat(mean);
+    // The weight's group is 0 beyond the end of the row, and with it both terms.
+    let (mut shift, mut slant) = (V::zero(), V::zero());
+    groups!(dim, |at, whole| {
+        let g = group::<V>(grads, at, whole) * group(weight, at, whole);
+        shift = shift + g;
+        slant = g.fma(group::<V>(xs, at, whole) - about, slant);
+    });
+    let shift = if CENTRED { shift.sum() * one } else { V::Number::ZERO };
+    [mean, scale, shift, slant.sum() * scale * one]
+}
+
 impl<T: Real, const CENTRED: bool> Kernel for Backward<'_, T, CENTRED> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
-        let one = T::ONE / T::of(dim as f64);
         let (grad_weight, grad_bias) = self.grad_parameters.split_at_mut(dim);
-        let rows = self.xs.chunks_exact(dim).zip(self.grads.chunks_exact(dim));
-        for ((xs, grads), out) in rows.zip(self.grad_xs.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
-            let (mean, factor) = (Group::<A, T>::splat(mean), Group::<A, T>::splat(scale));
-            // Both with the weight's group 0 beyond the end of the row.
-            let (mut shift, mut slant) = (Group::<A, T>::zero(), Group::<A, T>::zero());
-            for at in (0..dim).step_by(LANES) {
-                let whole = at + LANES <= dim;
-                let g = group::<Group<A, T>>(grads, at, whole) * group(self.weight, at, whole);
-                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * factor;
-                shift = shift + g;
-                slant = g.fma(normal, slant);
+        let together = self.xs.chunks(TOGETHER * dim).zip(self.grads.chunks(TOGETHER * dim));
+        for ((xs, grads), out) in together.zip(self.grad_xs.chunks_mut(TOGETHER * dim)) {
+            let rows = xs.chunks_exact(dim).zip(grads.chunks_exact(dim));
+            let mut found = [[T::ZERO; 4]; TOGETHER];
+            for (found, (xs, grads)) in found.iter_mut().zip(rows.clone()) {
+                *found = moments::<Group<A, T>, CENTRED>(xs, self.weight, grads, self.eps);
             }
-            let shift = Group::<A, T>::splat(if CENTRED { shift.sum() * one } else { T::ZERO });
-            let slant = Group::<A, T>::splat(slant.sum() * one);
-            for at in (0..dim).step_by(LANES) {
-                let whole = at + LANES <= dim;
-                let g = group::<Group<A, T>>(grads, at, whole);
-                let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * factor;
-                let along = normal.fnma(slant, g.fma(group(self.weight, at, whole), -shift));
-                put(along * factor, out, at, whole);
-                put(g.fma(normal, group(grad_weight, at, whole)), grad_weight, at, whole);
-                if CENTRED {
-                    put(group::<Group<A, T>>(grad_bias, at, whole) + g, grad_bias, at, whole);
-                }
+            for (((xs, grads), out), found) in rows.zip(out.chunks_exact_mut(dim)).zip(found) {
+                let mean = Group::<A, T>::splat(found[0]);
+                let scale = Group::<A, T>::splat(found[1]);
+                let shift = Group::<A, T>::splat(-found[2]);
+                let slant = Group::<A, T>::splat(found[3]);
+                groups!(dim, |at, whole| {
+                    let g = group::<Group<A, T>>(grads, at, whole);
+                    let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
+                    let along = normal.fnma(slant, g.fma(group(self.weight, at, whole), shift));
+                    put(along * scale, out, at, whole);
+                    put(g.fma(normal, group(grad_weight, at, whole)), grad_weight, at, whole);
+                    if CENTRED {
+                        put(group::<Group<A, T>>(grad_bias, at, whole) + g, grad_bias, at, whole);
+                    }
+                });
             }
         }
     }

@@ -2,7 +2,7 @@
 //! from the state kept at its start.
 
 use super::coefficients::{B, C, Coefficients, D, LAMBDA, Mode, ScanOutput};
-use super::columns::{Buffer, CHUNK, Rows, SPAN, Shared, chunks};
+use super::columns::{Ahead, Buffer, CHUNK, Rows, SPAN, Shared, chunk, chunks};
 use crate::isa::{Arith, Kernel};
 use crate::real::Real;
 use crate::vector::{Aligned, Vector, load, store};
@@ -16,6 +16,8 @@ pub(super) struct Adjoint<'a, T> {
     pub(super) row: usize,
     pub(super) channels: Range<usize>,
     pub(super) length: usize,
+    /// Whether all rows together are far from fitting the caches.
+    pub(super) far: bool,
     /// This row's `[time, dim]`.
     pub(super) us: &'a [T],
     /// This row's `[time, dim]`.
@@ -96,8 +98,8 @@ impl<T: Real> Adjoint<'_, T> {
         if !self.last_grad.is_empty() {
             k.load_states(self.last_grad, self.channels.clone(), &mut self.workspace.last);
         }
-        for chunk in (0..chunks(time)).rev() {
-            let steps = CHUNK.min(time - chunk * CHUNK);
+        for chunk in (0..chunks(time, k.n)).rev() {
+            let steps = self::chunk(k.n).min(time - chunk * self::chunk(k.n));
             let mut at = self.channels.start;
             while at < self.channels.end {
                 let count = V::LANES.min(self.channels.end - at);
@@ -123,12 +125,25 @@ impl<T: Real> Adjoint<'_, T> {
     fn block<V: Vector<Number = T>, const P: usize, const GELU: bool>(&mut self, here: Here) {
         let k = self.coefficients;
         let Here { at, count, chunk, steps } = here;
-        let first = chunk * CHUNK * k.dim + at;
+        let first = chunk * self::chunk(k.n) * k.dim + at;
         let us = Rows::of(self.us, first, k.dim, steps, count);
         let dys = Rows::of(self.ys_grad, first, k.dim, steps, count);
         let dus = self.us_grad.rows(self.row * self.us.len() + first, k.dim, steps, count);
         let dus = Rows { start: dus, stride: k.dim };
         let direct = k.n == 1 && count == V::LANES;
+        if let (true, Some(before)) = (self.far && k.n == 1, chunk.checked_sub(1)) {
+            let each = self::chunk(k.n);
+            let share = |channel: usize| (channel - self.channels.start) * each / self.channels.len();
+            let ahead = Ahead {
+                first: before * each * k.dim + self.channels.start,
+                steps: share(at)..share(at + count),
+                stride: k.dim,
+                count: self.channels.len(),
+            };
+            ahead.of(self.us.as_ptr());
+            ahead.of(self.ys_grad.as_ptr());
+            ahead.of(self.us_grad.rows(self.row * self.us.len(), 0, 0, 0));
+        }
         // SAFETY: all rows hold `steps` steps of the block, or, where they are buffers, of any; a row's channels
         // are one task's.
         #[allow(unsafe_code)]
@@ -258,7 +273,7 @@ impl<T: Real> Adjoint<'_, T> {
         }
         let mut sums = Mode::<V, P>::zero();
         // The step after which the returned state was taken, if it lies in this chunk, divides it.
-        let taken = self.length.wrapping_sub(here.chunk * CHUNK);
+        let taken = self.length.wrapping_sub(here.chunk * chunk(k.n));
         let taken = if taken <= here.steps { taken } else { 0 };
         for piece in [taken..here.steps, 0..taken] {
             if piece.start == 0 && taken > 0 {

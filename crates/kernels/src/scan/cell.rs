@@ -75,7 +75,18 @@ impl<T: Real> ScanCell<T> {
             // SAFETY: both are one step of all channels, and the outputs are borrowed for this alone.
             #[allow(unsafe_code)]
             unsafe {
-                Piece { k, output: *output, channels: 0..k.dim, us, ys, steps: 1, states, buffers }.run();
+                Piece {
+                    k,
+                    output: *output,
+                    channels: 0..k.dim,
+                    us,
+                    ys,
+                    steps: 1,
+                    far: false,
+                    states,
+                    buffers,
+                }
+                .run();
             }
         }
         Ok(())

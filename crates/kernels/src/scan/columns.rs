@@ -5,12 +5,19 @@ use crate::vector::{Aligned, MOST, Vector};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Steps between two states kept for the backward pass; also those of a buffer.
+/// Steps of a buffer, at most.
 pub(super) const CHUNK: usize = 64;
 
-/// How many chunks cover `time` steps.
-pub(super) fn chunks(time: usize) -> usize {
-    time.div_ceil(CHUNK)
+/// Steps between two states kept for the backward pass. With one state a channel so few that a chunk of all that is
+/// read and written stays in the first cache, whose lines are gone through column by column; with more, memory for
+/// the states counts for more, and the arithmetic is longer than the way to the second cache.
+pub(super) fn chunk(n: usize) -> usize {
+    if n == 1 { 16 } else { CHUNK }
+}
+
+/// How many chunks cover `time` steps of `n` states a channel.
+pub(super) fn chunks(time: usize, n: usize) -> usize {
+    time.div_ceil(chunk(n))
 }
 
 /// Memory of which every task writes elements of its own.
@@ -98,6 +105,44 @@ impl<T> Rows<*mut T> {
         // SAFETY: the caller's promise.
         unsafe { value.store(self.start.add(step * self.stride)) };
     }
+}
+
+/// A share of the chunk that comes next: which of its steps are asked for while one block of this chunk is worked
+/// on, so that they are in the second cache when their turn comes. The processor itself sees no order in columns.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead {
+    /// Where the next chunk's first step begins in `[time, dim]`.
+    pub(super) first: usize,
+    pub(super) steps: Range<usize>,
+    /// Values between steps, and of a step.
+    pub(super) stride: usize,
+    pub(super) count: usize,
+}
+
+impl Ahead {
+    /// Asks for the share of a matrix that begins at `start`. Any address may be asked for; nothing is read.
+    #[inline(always)]
+    pub(super) fn of<T>(&self, start: *const T) {
+        let line = 64 / size_of::<T>();
+        for step in self.steps.clone() {
+            let from = start.wrapping_add(self.first + step * self.stride);
+            for at in (0..self.count).step_by(line) {
+                prefetch(from.wrapping_add(at));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and faults nowhere; every x86-64 processor has it.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Channels a buffer is wide: the widest register's.

@@ -2,7 +2,7 @@
 //! vector registers, in which the state and the coefficients stay.
 
 use super::coefficients::{Coefficients, Mode, ScanOutput};
-use super::columns::{Buffer, CHUNK, Rows, Shared, chunks};
+use super::columns::{Ahead, Buffer, Rows, Shared, chunk, chunks};
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::real::Real;
 use crate::vector::{Aligned, Vector, load, store};
@@ -16,6 +16,8 @@ pub(super) struct Forward<'a, T> {
     pub(super) row: usize,
     pub(super) channels: Range<usize>,
     pub(super) length: usize,
+    /// Whether all rows together are far from fitting the caches.
+    pub(super) far: bool,
     /// This row's `[time, dim]`.
     pub(super) us: &'a [T],
     /// This row's `[dim, n, parts]`.
@@ -46,15 +48,15 @@ impl<T: Real> Forward<'_, T> {
     /// Runs them through the whole time.
     pub(super) fn run(self) {
         let k = self.coefficients;
-        let time = self.us.len() / k.dim;
+        let (time, chunk) = (self.us.len() / k.dim, chunk(k.n));
         k.load_states(self.state, self.channels.clone(), &mut self.workspace.states);
         if self.length == 0 {
             self.finish();
         }
         let mut start = 0;
         while start < time {
-            if let Some(boundaries) = self.boundaries.filter(|_| start % CHUNK == 0) {
-                let first = (self.row * chunks(time) + start / CHUNK) * k.states();
+            if let Some(boundaries) = self.boundaries.filter(|_| start % chunk == 0) {
+                let first = (self.row * chunks(time, k.n) + start / chunk) * k.states();
                 for plane in (0..k.states()).step_by(k.width) {
                     let here = plane + self.channels.start..plane + self.channels.end;
                     // SAFETY: a row's channels are one task's.
@@ -63,7 +65,7 @@ impl<T: Real> Forward<'_, T> {
                     kept.copy_from_slice(&self.workspace.states[here]);
                 }
             }
-            let mut end = time.min((start / CHUNK + 1) * CHUNK);
+            let mut end = time.min((start / chunk + 1) * chunk);
             // A piece also ends where the row does, so that the state there can be taken.
             if start < self.length {
                 end = end.min(self.length);
@@ -77,8 +79,8 @@ impl<T: Real> Forward<'_, T> {
             // SAFETY: both have as many steps and channels, and a row's channels are one task's.
             #[allow(unsafe_code)]
             unsafe {
-                let (output, channels) = (self.output, self.channels.clone());
-                Piece { k, output, channels, us, ys, steps, states, buffers }.run();
+                let (output, channels, far) = (self.output, self.channels.clone(), self.far);
+                Piece { k, output, channels, us, ys, steps, far, states, buffers }.run();
             }
             if end == self.length {
                 self.finish();
@@ -113,7 +115,7 @@ impl<T: Real> Buffers<T> {
     }
 }
 
-/// At most [`CHUNK`] steps of some channels, from `states` on, which end as the last step's.
+/// At most a chunk of some channels, from `states` on, which end as the last step's.
 pub(super) struct Piece<'a, T> {
     pub(super) k: &'a Coefficients<T>,
     pub(super) output: ScanOutput,
@@ -121,6 +123,8 @@ pub(super) struct Piece<'a, T> {
     pub(super) us: Rows<*const T>,
     pub(super) ys: Rows<*mut T>,
     pub(super) steps: usize,
+    /// Whether to ask for the steps that come next.
+    pub(super) far: bool,
     /// `[n, parts, width]`
     pub(super) states: &'a mut [T],
     pub(super) buffers: &'a mut Buffers<T>,
@@ -172,6 +176,18 @@ impl<T: Real> Piece<'_, T> {
             let us = Rows { start: self.us.start.wrapping_add(offset), ..self.us };
             let ys = Rows { start: self.ys.start.wrapping_add(offset), ..self.ys };
             let direct = self.k.n == 1 && count == V::LANES;
+            if direct && self.far {
+                // The chunk that comes next; beyond the last one there is nothing, which may be asked for.
+                let share = |offset: usize| offset * self.steps / self.channels.len();
+                let ahead = Ahead {
+                    first: self.steps * self.us.stride,
+                    steps: share(offset)..share(offset + count),
+                    stride: self.us.stride,
+                    count: self.channels.len(),
+                };
+                ahead.of(self.us.start);
+                ahead.of(self.ys.start);
+            }
             let (mut u, mut y) = (us, ys);
             // SAFETY: the rows hold the block, which lies within the channels, or are buffers, which hold any.
             unsafe {

@@ -33,11 +33,11 @@ pub(crate) struct Scan<T> {
     pub(super) boundaries: OnceLock<Aligned<T>>,
 }
 
-/// Gradients with respect to the inputs and the packed coefficients, shaped like them.
-pub(crate) struct ScanGradients<T> {
-    pub(crate) us: Vec<T>,
-    pub(crate) packed: Vec<T>,
-    pub(crate) state: Vec<T>,
+/// Where gradients are written, shaped like what they are of; every element is.
+pub(crate) struct ScanGradients<'a, T> {
+    pub(crate) us: &'a mut [T],
+    pub(crate) packed: &'a mut [T],
+    pub(crate) state: &'a mut [T],
 }
 
 impl<T: Real> Scan<T> {
@@ -55,6 +55,11 @@ impl<T: Real> Scan<T> {
         self.dim * self.n * self.parts
     }
 
+    /// Whether the caches between processor and memory are too small by far, so that asking ahead pays.
+    fn far(&self) -> bool {
+        self.batch() * self.steps() * size_of::<T>() > 1 << 20
+    }
+
     /// About how many multiply-adds the whole takes.
     fn cost(&self) -> usize {
         self.batch() * self.time * (self.states() * 4 + self.dim * 16)
@@ -64,7 +69,7 @@ impl<T: Real> Scan<T> {
     /// [`Coefficients::new`]. Writes every element of `ys` and `last`.
     pub(crate) fn forward(&self, us: &[T], packed: &[T], state: &[T], ys: &mut [T], last: &mut [T]) {
         let k = Coefficients::new(packed, self.dim, self.n, self.parts);
-        let kept = if self.keep { self.batch() * chunks(self.time) * k.states() } else { 0 };
+        let kept = if self.keep { self.batch() * chunks(self.time, self.n) * k.states() } else { 0 };
         let mut boundaries = Aligned::zeros(kept);
         let shared = self.keep.then(|| Shared::new(&mut boundaries));
         let (ys, last) = (Shared::new(ys), Shared::new(last));
@@ -77,6 +82,7 @@ impl<T: Real> Scan<T> {
                     row,
                     channels: task.channels.clone(),
                     length: self.lengths[row],
+                    far: self.far(),
                     us: &us[row * self.steps()..][..self.steps()],
                     state: &state[row * self.states()..][..self.states()],
                     ys,
@@ -92,7 +98,7 @@ impl<T: Real> Scan<T> {
         }
     }
 
-    /// The gradients, given those of `ys` and `last`, of which an absent one is zero.
+    /// The gradients, given those of `ys` and `last`, of which an absent one is zero. It may run more than once.
     ///
     /// # Errors
     /// The forward pass was told that none would follow.
@@ -102,7 +108,8 @@ impl<T: Real> Scan<T> {
         packed: &[T],
         ys_grad: Option<&[T]>,
         last_grad: Option<&[T]>,
-    ) -> Result<ScanGradients<T>> {
+        gradients: ScanGradients<'_, T>,
+    ) -> Result<()> {
         let Some(boundaries) = self.boundaries.get() else {
             bail!("diagonal_scan: a backward pass through a scan whose inputs were not tracked");
         };
@@ -115,14 +122,12 @@ impl<T: Real> Scan<T> {
                 &zeros
             }
         };
-        let (steps, states, kept) = (self.steps(), self.states(), chunks(self.time) * k.states());
+        let (steps, states, kept) = (self.steps(), self.states(), chunks(self.time, self.n) * k.states());
         let groups: Vec<_> = split(self.batch(), self.batch().min(GROUPS)).collect();
         let mut sums = Aligned::zeros(groups.len() * k.len());
-        let mut us_grad = vec![T::ZERO; us.len()];
-        let mut state_grad = vec![T::ZERO; self.batch() * states];
         {
             let weights_grad = Shared::new(&mut sums);
-            let (us_grad, state_grad) = (Shared::new(&mut us_grad), Shared::new(&mut state_grad));
+            let (us_grad, state_grad) = (Shared::new(gradients.us), Shared::new(gradients.state));
             over_tasks(groups.len(), self.dim, MOST, 2 * self.cost(), |task| {
                 let mut workspace = AdjointWorkspace::new(&k);
                 for group in task.rows {
@@ -134,6 +139,7 @@ impl<T: Real> Scan<T> {
                             row,
                             channels: task.channels.clone(),
                             length: self.lengths[row],
+                            far: self.far(),
                             us: &us[row * steps..][..steps],
                             ys_grad: &ys_grad[row * steps..][..steps],
                             last_grad: last_grad.map_or(&[], |grad| &grad[row * states..][..states]),
@@ -148,9 +154,9 @@ impl<T: Real> Scan<T> {
                 }
             });
         }
-        let mut packed_grad = vec![T::ZERO; packed.len()];
-        sums.chunks_exact(k.len()).for_each(|planes| k.add_packed(planes, &mut packed_grad));
-        Ok(ScanGradients { us: us_grad, packed: packed_grad, state: state_grad })
+        gradients.packed.fill(T::ZERO);
+        sums.chunks_exact(k.len()).for_each(|planes| k.add_packed(planes, gradients.packed));
+        Ok(())
     }
 }
 
@@ -185,14 +191,17 @@ impl<T: Real> CustomOp3 for Scan<T> {
         _both: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let found = with_all([us, packed, grad], |[us, packed, grad]| {
+        let [mut for_us, mut for_packed, mut for_state] =
+            [us, packed, state].map(|of| vec![T::ZERO; of.elem_count()]);
+        with_all([us, packed, grad], |[us, packed, grad]| {
             let (ys_grad, last_grad) = grad.split_at(us.len());
-            self.backward(us, packed, Some(ys_grad), Some(last_grad))
+            let gradients = ScanGradients { us: &mut for_us, packed: &mut for_packed, state: &mut for_state };
+            self.backward(us, packed, Some(ys_grad), Some(last_grad), gradients)
         })?;
         Ok((
-            Some(tensor(found.us, us.shape())?),
-            Some(tensor(found.packed, packed.shape())?),
-            Some(tensor(found.state, state.shape())?),
+            Some(tensor(for_us, us.shape())?),
+            Some(tensor(for_packed, packed.shape())?),
+            Some(tensor(for_state, state.shape())?),
         ))
     }
 }

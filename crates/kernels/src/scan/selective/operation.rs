@@ -27,11 +27,12 @@ pub(crate) struct Selective<T> {
     pub(super) boundaries: OnceLock<Aligned<T>>,
 }
 
-/// Gradients, shaped like what they are of: us, Δ, B and C in one vector, A and d in one, and the state.
-pub(crate) struct SelectiveGradients<T> {
-    pub(crate) inputs: Vec<T>,
-    pub(crate) weights: Vec<T>,
-    pub(crate) state: Vec<T>,
+/// Where gradients are written, shaped like what they are of: us, Δ, B and C in one slice, A and d in one, and the
+/// state. Every element is.
+pub(crate) struct SelectiveGradients<'a, T> {
+    pub(crate) inputs: &'a mut [T],
+    pub(crate) weights: &'a mut [T],
+    pub(crate) state: &'a mut [T],
 }
 
 impl<T: Real> Selective<T> {
@@ -96,7 +97,7 @@ impl<T: Real> Selective<T> {
         }
     }
 
-    /// The gradients, given those of `ys` and `last`, of which an absent one is zero.
+    /// The gradients, given those of `ys` and `last`, of which an absent one is zero. It may run more than once.
     ///
     /// # Errors
     /// The forward pass was told that none would follow.
@@ -106,7 +107,8 @@ impl<T: Real> Selective<T> {
         weights: &[T],
         ys_grad: Option<&[T]>,
         last_grad: Option<&[T]>,
-    ) -> Result<SelectiveGradients<T>> {
+        to: SelectiveGradients<'_, T>,
+    ) -> Result<()> {
         let Some(boundaries) = self.boundaries.get() else {
             bail!("selective_scan: a backward pass through a scan whose inputs were not tracked");
         };
@@ -124,12 +126,10 @@ impl<T: Real> Selective<T> {
         let rows: Vec<_> = split(sizes.batch, sizes.batch.min(SUMS)).collect();
         let each = sizes.planes() + sizes.width();
         let mut sums = Aligned::zeros(rows.len() * each);
-        let mut inputs_grad = vec![T::ZERO; inputs.len()];
-        let mut state_grad = vec![T::ZERO; sizes.batch * states];
         // Of B and C, a sum for each group of channels.
         let mut parts = vec![T::ZERO; 2 * sizes.batch * sizes.groups() * mixes];
         {
-            let (us, rest) = inputs_grad.split_at_mut(sizes.batch * steps);
+            let (us, rest) = to.inputs.split_at_mut(sizes.batch * steps);
             let (deltas, _) = rest.split_at_mut(sizes.batch * steps);
             let (b, c) = parts.split_at_mut(sizes.batch * sizes.groups() * mixes);
             let gradients = Gradients {
@@ -137,7 +137,7 @@ impl<T: Real> Selective<T> {
                 deltas: Shared::new(deltas),
                 b: Shared::new(b),
                 c: Shared::new(c),
-                state: Shared::new(&mut state_grad),
+                state: Shared::new(to.state),
                 weights: Shared::new(&mut sums),
             };
             over_tasks(rows.len(), sizes.groups(), 1, 2 * self.cost(), |task| {
@@ -164,22 +164,22 @@ impl<T: Real> Selective<T> {
             });
         }
         // Both in order, so that no sum depends on who computed its parts.
-        let mixes_grad = &mut inputs_grad[2 * sizes.batch * steps..];
+        let mixes_grad = &mut to.inputs[2 * sizes.batch * steps..];
+        mixes_grad.fill(T::ZERO);
         for (to, parts) in mixes_grad.chunks_exact_mut(mixes).zip(parts.chunks_exact(sizes.groups() * mixes))
         {
             for part in parts.chunks_exact(mixes) {
                 to.iter_mut().zip(part).for_each(|(sum, value)| *sum += *value);
             }
         }
-        let mut weights_grad = vec![T::ZERO; weights.len()];
         let mut total = vec![T::ZERO; each];
         for sum in sums.chunks_exact(each) {
             total.iter_mut().zip(sum).for_each(|(total, value)| *total += *value);
         }
-        let (a_grad, d_grad) = weights_grad.split_at_mut(states);
+        let (a_grad, d_grad) = to.weights.split_at_mut(states);
         sizes.store(&total, 0..sizes.dim, a_grad);
         d_grad.copy_from_slice(&total[sizes.planes()..][..sizes.dim]);
-        Ok(SelectiveGradients { inputs: inputs_grad, weights: weights_grad, state: state_grad })
+        Ok(())
     }
 }
 
@@ -215,14 +215,21 @@ impl<T: Real> CustomOp3 for Selective<T> {
         _both: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let found = with_all([inputs, weights, grad], |[inputs, weights, grad]| {
+        let [mut for_inputs, mut for_weights, mut for_state] =
+            [inputs, weights, state].map(|of| vec![T::ZERO; of.elem_count()]);
+        with_all([inputs, weights, grad], |[inputs, weights, grad]| {
             let (ys_grad, last_grad) = grad.split_at(self.sizes.batch * self.sizes.steps());
-            self.backward(inputs, weights, Some(ys_grad), Some(last_grad))
+            let to = SelectiveGradients {
+                inputs: &mut for_inputs,
+                weights: &mut for_weights,
+                state: &mut for_state,
+            };
+            self.backward(inputs, weights, Some(ys_grad), Some(last_grad), to)
         })?;
         Ok((
-            Some(tensor(found.inputs, inputs.shape())?),
-            Some(tensor(found.weights, weights.shape())?),
-            Some(tensor(found.state, state.shape())?),
+            Some(tensor(for_inputs, inputs.shape())?),
+            Some(tensor(for_weights, weights.shape())?),
+            Some(tensor(for_state, state.shape())?),
         ))
     }
 }
