@@ -27,7 +27,7 @@ pub(super) fn over_tasks(
 /// uneven.
 fn tasks(rows: usize, dim: usize, size: usize, threads: usize) -> Vec<Task> {
     let blocks = dim.div_ceil(size);
-    let even = |tasks: usize| tasks % threads == 0 || tasks >= 8 * threads;
+    let even = |tasks: usize| tasks.is_multiple_of(threads) || tasks >= 8 * threads;
     let across = if threads == 1 { 1 } else { (1..blocks).find(|cut| even(rows * cut)).unwrap_or(blocks) };
     let down = if threads == 1 { rows.min(1) } else { rows.min(8 * threads) };
     let mut found = Vec::with_capacity(down * across);
@@ -52,7 +52,7 @@ mod tests {
             let found = tasks(rows, dim, 16, threads);
             let mut seen = vec![0; rows * dim];
             for task in &found {
-                assert!(task.channels.start % 16 == 0);
+                assert!(task.channels.start.is_multiple_of(16));
                 for row in task.rows.clone() {
                     task.channels.clone().for_each(|channel| seen[row * dim + channel] += 1);
                 }

@@ -235,4 +235,4 @@ impl<T: Real> CustomOp3 for Selective<T> {
 }
 
 /// A group is what threads divide a row by.
-const _: () = assert!(GROUP % MOST == 0);
+const _: () = assert!(GROUP.is_multiple_of(MOST));
