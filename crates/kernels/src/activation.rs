@@ -9,6 +9,7 @@ use crate::real::Real;
 use crate::reference;
 use crate::rows::each_block;
 use crate::tape;
+use crate::vector::{Vector, load, store};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use std::marker::PhantomData;
 
@@ -39,8 +40,8 @@ const BLOCK: usize = 1 << 12;
 
 trait Activation: Send + Sync + 'static {
     const NAME: &'static str;
-    fn value<T: Real, A: Arith>(x: T) -> T;
-    fn slope<T: Real, A: Arith>(x: T) -> T;
+    fn value<T: Real, V: Vector<Number = T>>(x: V) -> V;
+    fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V;
 }
 
 struct Gelu;
@@ -48,20 +49,13 @@ struct Gelu;
 impl Activation for Gelu {
     const NAME: &'static str = "gelu";
     #[inline(always)]
-    fn value<T: Real, A: Arith>(x: T) -> T {
-        x * normal_distribution::<T, A>(x)
+    fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        T::gelu_each(x)
     }
     #[inline(always)]
-    fn slope<T: Real, A: Arith>(x: T) -> T {
-        // The square of a large x overflows to ∞, whose exponential is 0 as it should be.
-        let density = T::of(0.398_942_280_401_432_7) * (-(x * x) * T::of(0.5)).exp::<A>();
-        A::fma(x, density, normal_distribution::<T, A>(x))
+    fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        T::gelu_slope_each(x)
     }
-}
-
-#[inline(always)]
-fn normal_distribution<T: Real, A: Arith>(x: T) -> T {
-    T::of(0.5) * (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf::<A>())
 }
 
 struct Silu;
@@ -69,13 +63,13 @@ struct Silu;
 impl Activation for Silu {
     const NAME: &'static str = "silu";
     #[inline(always)]
-    fn value<T: Real, A: Arith>(x: T) -> T {
-        x * x.sigmoid::<A>()
+    fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        x * T::logistic_each(x)
     }
     #[inline(always)]
-    fn slope<T: Real, A: Arith>(x: T) -> T {
-        let gate = x.sigmoid::<A>();
-        gate * A::fma(x, T::ONE - gate, T::ONE)
+    fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        let gate = T::logistic_each(x);
+        gate * x.fma(V::splat(T::ONE) - gate, V::splat(T::ONE))
     }
 }
 
@@ -89,9 +83,12 @@ impl<T: Real, F: Activation> Kernel for Forward<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
-        for (y, x) in self.ys.iter_mut().zip(self.xs) {
-            *y = F::value::<T, A>(*x);
+        let lanes = A::Vector::<T>::LANES;
+        let whole = self.xs.len() - self.xs.len() % lanes;
+        for at in (0..whole).step_by(lanes) {
+            store(F::value(load::<A::Vector<T>>(self.xs, at)), self.ys, at);
         }
+        F::value(A::Vector::<T>::load_part(&self.xs[whole..])).store_part(&mut self.ys[whole..]);
     }
 }
 
@@ -111,9 +108,14 @@ impl<T: Real, F: Activation> Kernel for Backward<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
-        for ((out, x), grad) in self.out.iter_mut().zip(self.xs).zip(self.grads) {
-            *out = *grad * F::slope::<T, A>(*x);
+        let lanes = A::Vector::<T>::LANES;
+        let whole = self.xs.len() - self.xs.len() % lanes;
+        for at in (0..whole).step_by(lanes) {
+            let slope = F::slope(load::<A::Vector<T>>(self.xs, at));
+            store(load::<A::Vector<T>>(self.grads, at) * slope, self.out, at);
         }
+        let grads = A::Vector::<T>::load_part(&self.grads[whole..]);
+        (grads * F::slope(A::Vector::<T>::load_part(&self.xs[whole..]))).store_part(&mut self.out[whole..]);
     }
 }
 

@@ -6,6 +6,7 @@
 //! both round each multiply-add once and neither reassociates; the portable variant rounds twice.
 
 use crate::real::Real;
+use crate::vector::Vector;
 use std::sync::OnceLock;
 
 /// An instruction-set variant of every kernel.
@@ -84,6 +85,8 @@ pub trait Arith: Copy + Send + Sync + 'static {
     /// Rows of 32 `f32` accumulators which the variant's vector registers hold beside the operands. Only
     /// speed depends on it.
     const TILE_ROWS: usize;
+    /// The variant's registers.
+    type Vector<T: Real>: Vector<Number = T>;
     /// `a · b + c`.
     fn fma<T: Real>(a: T, b: T, c: T) -> T;
 }
@@ -95,6 +98,7 @@ pub struct FusedWide;
 impl Arith for FusedWide {
     const ISA: Isa = Isa::Avx512;
     const TILE_ROWS: usize = 8;
+    type Vector<T: Real> = T::Wide;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
@@ -108,6 +112,7 @@ pub struct Fused;
 impl Arith for Fused {
     const ISA: Isa = Isa::Avx2;
     const TILE_ROWS: usize = 2;
+    type Vector<T: Real> = T::Narrow;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
@@ -121,6 +126,7 @@ pub struct Separate;
 impl Arith for Separate {
     const ISA: Isa = Isa::Portable;
     const TILE_ROWS: usize = 1;
+    type Vector<T: Real> = T::Portable;
     #[inline(always)]
     fn fma<T: Real>(a: T, b: T, c: T) -> T {
         a * b + c

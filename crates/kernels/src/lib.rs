@@ -12,6 +12,7 @@ pub mod isa;
 pub mod memory;
 pub mod peak;
 pub mod real;
+pub mod vector;
 
 mod lanes;
 mod parallel;
@@ -48,4 +49,8 @@ pub use norm::{layer_norm, rms_norm};
 pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
 pub use residual::add;
 pub use rope::{Rope, RopeCell, rope};
-pub use scan::{ScanCell, ScanParameters, diagonal_scan};
+pub use scan::selective::{SelectiveInputs, SelectiveParameters, SelectiveScanCell, selective_scan};
+pub use scan::{
+    RealScanParameters, ScanCell, ScanCoefficients, ScanOutput, ScanParameters, diagonal_scan,
+    diagonal_scan_gelu,
+};

@@ -9,8 +9,9 @@ use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{fused, operand, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
-use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two, sum};
+use crate::rows::{ROW_BLOCK, combine, each_block, each_block_of_two};
 use crate::tape;
+use crate::vector::{Vector, load, store};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 
 /// `(x − mean) / √(variance + eps) · weight + bias` over the last dimension, with the biased variance.
@@ -57,13 +58,61 @@ fn check(name: &str, xs: &Tensor, parameters: &[(&str, &Tensor)]) -> Result<()> 
     Ok(())
 }
 
+/// A register of 16 lanes: as many interleaved chains as every sum along a row has, whatever the processor.
+type Group<A, T> = <<A as Arith>::Vector<T> as Vector>::Group;
+
+const LANES: usize = 16;
+
+/// A group of a row, or what is left of it, with zeros behind.
+#[inline(always)]
+fn group<V: Vector>(row: &[V::Number], at: usize, whole: bool) -> V {
+    if whole { load(row, at) } else { V::load_part(&row[at..]) }
+}
+
+#[inline(always)]
+fn put<V: Vector>(value: V, row: &mut [V::Number], at: usize, whole: bool) {
+    if whole { store(value, row, at) } else { value.store_part(&mut row[at..]) }
+}
+
+/// Runs a body for every group of a row: where it begins, and whether it is whole, which is a constant.
+macro_rules! groups {
+    ($dim:expr, |$at:ident, $whole:ident| $body:expr) => {{
+        let rest = $dim - $dim % LANES;
+        let mut first = 0;
+        while first < rest {
+            let ($at, $whole) = (first, true);
+            $body;
+            first += LANES;
+        }
+        if rest < $dim {
+            let ($at, $whole) = (rest, false);
+            $body;
+        }
+    }};
+}
+
+/// Rows that are gone through side by side: a sum along one has to wait for every addition, those of several do
+/// not wait for each other.
+const TOGETHER: usize = 4;
+
 /// Mean (0 where the norm does not centre) and reciprocal deviation of a row.
 #[inline(always)]
-fn statistics<T: Real, const CENTRED: bool>(row: &[T], eps: T) -> (T, T) {
-    let count = T::of(row.len() as f64);
-    let mean = if CENTRED { sum([row], |[x]| x) / count } else { T::ZERO };
-    let variance = sum([row], |[x]| (x - mean) * (x - mean)) / count;
-    (mean, T::ONE / (variance + eps).sqrt())
+fn statistics<V: Vector, const CENTRED: bool>(row: &[V::Number], eps: V::Number) -> (V::Number, V::Number) {
+    let (dim, one) = (row.len(), V::Number::ONE / V::Number::of(row.len() as f64));
+    let mut mean = V::Number::ZERO;
+    if CENTRED {
+        let mut sum = V::zero();
+        groups!(dim, |at, whole| sum = sum + group(row, at, whole));
+        mean = sum.sum() * one;
+    }
+    let about = V::splat(mean);
+    let mut squares = V::zero();
+    groups!(dim, |at, whole| {
+        // Lanes beyond the end stand at the mean, so that their deviation is 0.
+        let x = if whole { load::<V>(row, at) } else { V::load_part_or(&row[at..], mean) };
+        squares = (x - about).fma(x - about, squares);
+    });
+    (mean, V::Number::ONE / (squares.sum() * one + eps).sqrt())
 }
 
 struct Forward<'a, T, const CENTRED: bool> {
@@ -79,17 +128,24 @@ impl<T: Real, const CENTRED: bool> Kernel for Forward<'_, T, CENTRED> {
     #[inline(always)]
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
-        for (xs, ys) in self.xs.chunks_exact(dim).zip(self.ys.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
-            if CENTRED {
-                let affine = self.weight.iter().zip(self.bias);
-                for ((y, x), (w, b)) in ys.iter_mut().zip(xs).zip(affine) {
-                    *y = A::fma((*x - mean) * scale, *w, *b);
-                }
-            } else {
-                for ((y, x), w) in ys.iter_mut().zip(xs).zip(self.weight) {
-                    *y = *x * scale * *w;
-                }
+        let together = self.xs.chunks(TOGETHER * dim).zip(self.ys.chunks_mut(TOGETHER * dim));
+        for (xs, ys) in together {
+            let mut found = [(T::ZERO, T::ZERO); TOGETHER];
+            for (found, xs) in found.iter_mut().zip(xs.chunks_exact(dim)) {
+                *found = statistics::<Group<A, T>, CENTRED>(xs, self.eps);
+            }
+            for ((xs, ys), found) in xs.chunks_exact(dim).zip(ys.chunks_exact_mut(dim)).zip(found) {
+                let (mean, scale) = (Group::<A, T>::splat(found.0), Group::<A, T>::splat(found.1));
+                groups!(dim, |at, whole| {
+                    let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
+                    let weight = group(self.weight, at, whole);
+                    let y = if CENTRED {
+                        normal.fma(weight, group(self.bias, at, whole))
+                    } else {
+                        normal * weight
+                    };
+                    put(y, ys, at, whole);
+                });
             }
         }
     }
@@ -116,26 +172,57 @@ struct Backward<'a, T, const CENTRED: bool> {
     grad_parameters: &'a mut [T],
 }
 
+/// Of a row: mean, reciprocal deviation, and the means of the weighted gradient and of it times the normalised
+/// row.
+#[inline(always)]
+fn moments<V: Vector, const CENTRED: bool>(
+    xs: &[V::Number],
+    weight: &[V::Number],
+    grads: &[V::Number],
+    eps: V::Number,
+) -> [V::Number; 4] {
+    let (dim, one) = (xs.len(), V::Number::ONE / V::Number::of(xs.len() as f64));
+    let (mean, scale) = statistics::<V, CENTRED>(xs, eps);
+    let about = V::splat(mean);
+    // The weight's group is 0 beyond the end of the row, and with it both terms.
+    let (mut shift, mut slant) = (V::zero(), V::zero());
+    groups!(dim, |at, whole| {
+        let g = group::<V>(grads, at, whole) * group(weight, at, whole);
+        shift = shift + g;
+        slant = g.fma(group::<V>(xs, at, whole) - about, slant);
+    });
+    let shift = if CENTRED { shift.sum() * one } else { V::Number::ZERO };
+    [mean, scale, shift, slant.sum() * scale * one]
+}
+
 impl<T: Real, const CENTRED: bool> Kernel for Backward<'_, T, CENTRED> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
         let dim = self.weight.len();
-        let count = T::of(dim as f64);
         let (grad_weight, grad_bias) = self.grad_parameters.split_at_mut(dim);
-        let rows = self.xs.chunks_exact(dim).zip(self.grads.chunks_exact(dim));
-        for ((xs, grads), out) in rows.zip(self.grad_xs.chunks_exact_mut(dim)) {
-            let (mean, scale) = statistics::<T, CENTRED>(xs, self.eps);
-            let shift = if CENTRED { sum([grads, self.weight], |[g, w]| g * w) / count } else { T::ZERO };
-            let along = sum([grads, self.weight, xs], |[g, w, x]| g * w * ((x - mean) * scale)) / count;
-            let weights = self.weight.iter().zip(grad_weight.iter_mut()).zip(grad_bias.iter_mut());
-            for (((o, x), g), ((w, gw), gb)) in out.iter_mut().zip(xs).zip(grads).zip(weights) {
-                let normal = (*x - mean) * scale;
-                *o = scale * (*g * *w - shift - normal * along);
-                *gw = A::fma(*g, normal, *gw);
-                if CENTRED {
-                    *gb += *g;
-                }
+        let together = self.xs.chunks(TOGETHER * dim).zip(self.grads.chunks(TOGETHER * dim));
+        for ((xs, grads), out) in together.zip(self.grad_xs.chunks_mut(TOGETHER * dim)) {
+            let rows = xs.chunks_exact(dim).zip(grads.chunks_exact(dim));
+            let mut found = [[T::ZERO; 4]; TOGETHER];
+            for (found, (xs, grads)) in found.iter_mut().zip(rows.clone()) {
+                *found = moments::<Group<A, T>, CENTRED>(xs, self.weight, grads, self.eps);
+            }
+            for (((xs, grads), out), found) in rows.zip(out.chunks_exact_mut(dim)).zip(found) {
+                let mean = Group::<A, T>::splat(found[0]);
+                let scale = Group::<A, T>::splat(found[1]);
+                let shift = Group::<A, T>::splat(-found[2]);
+                let slant = Group::<A, T>::splat(found[3]);
+                groups!(dim, |at, whole| {
+                    let g = group::<Group<A, T>>(grads, at, whole);
+                    let normal = (group::<Group<A, T>>(xs, at, whole) - mean) * scale;
+                    let along = normal.fnma(slant, g.fma(group(self.weight, at, whole), shift));
+                    put(along * scale, out, at, whole);
+                    put(g.fma(normal, group(grad_weight, at, whole)), grad_weight, at, whole);
+                    if CENTRED {
+                        put(group::<Group<A, T>>(grad_bias, at, whole) + g, grad_bias, at, whole);
+                    }
+                });
             }
         }
     }

@@ -6,7 +6,9 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::{assert_close, assert_same_on_any_threads, bits, flat, gradients, weighted};
-use seqbench_kernels::{ScanCell, ScanParameters, diagonal_scan, reference};
+use seqbench_kernels::{
+    RealScanParameters, ScanCell, ScanOutput, ScanParameters, diagonal_scan, diagonal_scan_gelu, reference,
+};
 
 const NAMES: [&str; 9] = ["us", "lambda_re", "lambda_im", "b_re", "b_im", "c_re", "c_im", "d", "state"];
 
@@ -45,25 +47,131 @@ fn everything(scan: Scan, all: &[Tensor], lengths: Option<&[usize]>) -> Vec<Tens
     found
 }
 
+fn gelu(ys: (Tensor, Tensor)) -> candle_core::Result<(Tensor, Tensor)> {
+    Ok((reference::activation::gelu(&ys.0)?, ys.1))
+}
+
+fn plain_gelu(
+    us: &Tensor,
+    p: &ScanParameters,
+    state: &Tensor,
+    lengths: Option<&[usize]>,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    gelu(reference::diagonal_scan(us, p, state, lengths)?)
+}
+
+/// Each fused scan beside its plain formulation.
+const SCANS: [(&str, Scan, Scan); 2] = [
+    ("diagonal_scan", diagonal_scan::<ScanParameters>, reference::diagonal_scan),
+    ("diagonal_scan_gelu", diagonal_scan_gelu::<ScanParameters>, plain_gelu),
+];
+
+const SIZES: [(usize, usize, usize, usize); 10] = [
+    (3, 7, 5, 2),
+    (3, 67, 5, 2),
+    (2, 131, 37, 3),
+    (1, 64, 32, 1),
+    (1, 1, 5, 2),
+    (2, 1, 1, 1),
+    (5, 65, 17, 1),
+    (1, 2, 100, 1),
+    (5, 63, 3, 5),
+    (1, 65, 100, 2),
+];
+
 #[test]
 fn values_and_gradients_equal_the_reference() {
-    for (batch, time, dim, n) in
-        [(3, 7, 5, 2), (3, 67, 5, 2), (2, 131, 37, 3), (1, 64, 32, 1), (1, 1, 5, 2), (2, 1, 1, 1)]
-    {
-        for dtype in [DType::F32, DType::F64] {
-            let all = inputs(batch, time, dim, n, dtype);
-            let ends: Vec<usize> = (0..batch).map(|row| row * time / 2).collect();
-            for lengths in [None, Some(&ends[..])] {
-                let got = everything(diagonal_scan, &all, lengths);
-                let want = everything(reference::diagonal_scan, &all, lengths);
-                let tolerance = if dtype == DType::F32 { 5e-6 } else { 1e-13 };
-                for (at, (got, want)) in got.iter().zip(&want).enumerate() {
-                    let name = if at < 2 { ["ys", "last"][at] } else { NAMES[at - 2] };
-                    let what = format!("{name} at {batch} {time} {dim} {n} {dtype:?} {lengths:?}");
-                    assert_close(&what, got, want, tolerance);
+    let test = "values_and_gradients_equal_the_reference";
+    common::on_every_isa(test, || {
+        for (batch, time, dim, n) in SIZES {
+            for dtype in [DType::F32, DType::F64] {
+                let all = inputs(batch, time, dim, n, dtype);
+                let ends: Vec<usize> = (0..batch).map(|row| row * time / batch).collect();
+                for lengths in [None, Some(&ends[..])] {
+                    for (scan, fused, plain) in SCANS {
+                        let got = everything(fused, &all, lengths);
+                        let want = everything(plain, &all, lengths);
+                        let tolerance = if dtype == DType::F32 { 5e-6 } else { 1e-13 };
+                        for (at, (got, want)) in got.iter().zip(&want).enumerate() {
+                            let name = if at < 2 { ["ys", "last"][at] } else { NAMES[at - 2] };
+                            let what =
+                                format!("{scan}: {name} at {batch} {time} {dim} {n} {dtype:?} {lengths:?}");
+                            assert_close(&what, got, want, tolerance);
+                        }
+                    }
                 }
             }
         }
+    });
+}
+
+/// Outputs, returned state and the gradients of `us`, λ, b, c, d and the state of a real scan.
+fn everything_real(
+    scan: impl Fn(&Tensor, &RealScanParameters, &Tensor) -> candle_core::Result<(Tensor, Tensor)>,
+    all: &[Tensor],
+) -> Vec<Tensor> {
+    let state = all[8].narrow(3, 0, 1).unwrap().squeeze(3).unwrap();
+    let chosen = [&all[0], &all[1], &all[3], &all[5], &all[7], &state];
+    let vars: Vec<Var> = chosen.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+    let [us, lambda, b, c, d, state] = std::array::from_fn(|at| vars[at].as_tensor().clone());
+    let (ys, last) = scan(&us, &RealScanParameters { lambda, b, c, d }, &state).unwrap();
+    let loss = weighted(&[&ys, &last]).unwrap();
+    let mut found = vec![ys.detach(), last.detach()];
+    found.extend(gradients(&loss, &vars.iter().collect::<Vec<_>>()));
+    found
+}
+
+#[test]
+fn a_real_scan_equals_its_reference() {
+    common::on_every_isa("a_real_scan_equals_its_reference", || {
+        for (batch, time, dim, n) in SIZES {
+            for (dtype, tolerance) in [(DType::F32, 5e-6), (DType::F64, 1e-13)] {
+                let all = inputs(batch, time, dim, n, dtype);
+                let ends: Vec<usize> = (0..batch).map(|row| row * time / batch).collect();
+                for lengths in [None, Some(&ends[..])] {
+                    let plain = |us: &Tensor, p: &RealScanParameters, state: &Tensor| {
+                        reference::real_diagonal_scan(us, p, state, lengths)
+                    };
+                    let pairs = [
+                        (
+                            everything_real(|us, p, state| diagonal_scan(us, p, state, lengths), &all),
+                            everything_real(plain, &all),
+                        ),
+                        (
+                            everything_real(|us, p, state| diagonal_scan_gelu(us, p, state, lengths), &all),
+                            everything_real(|us, p, state| gelu(plain(us, p, state)?), &all),
+                        ),
+                    ];
+                    for (got, want) in pairs {
+                        for (at, (got, want)) in got.iter().zip(&want).enumerate() {
+                            let what = format!("{at} at {batch} {time} {dim} {n} {dtype:?} {lengths:?}");
+                            assert_close(&what, got, want, tolerance);
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// A state that no gradient comes through.
+fn alone(ys: (Tensor, Tensor)) -> candle_core::Result<(Tensor, Tensor)> {
+    Ok((ys.0, (ys.1 * 0.0)?))
+}
+
+#[test]
+fn a_complex_scan_without_imaginary_parts_is_the_real_one() {
+    let mut all = inputs(3, 67, 37, 2, DType::F32);
+    for at in [2, 4, 6] {
+        all[at] = all[at].zeros_like().unwrap();
+    }
+    let re = all[8].narrow(3, 0, 1).unwrap();
+    all[8] = Tensor::cat(&[&re, &re.zeros_like().unwrap()], 3).unwrap();
+    // The states' gradients are left out: the weights of a state of other shape are others.
+    let complex = everything(|us, p, s, l| alone(diagonal_scan(us, p, s, l)?), &all, None);
+    let real = everything_real(|us, p, state| alone(diagonal_scan(us, p, state, None)?), &all);
+    for (at, of) in [(0, 0), (2, 2), (3, 3), (4, 5), (5, 7), (6, 9)] {
+        assert_close(&format!("{at} of the real"), &real[at], &complex[of], 0.0);
     }
 }
 
@@ -72,11 +180,13 @@ fn gradients_equal_finite_differences() {
     let vars: Vec<Var> =
         inputs(2, 67, 3, 2, DType::F64).iter().map(|t| Var::from_tensor(t).unwrap()).collect();
     // One row ends inside the second chunk, the other before it begins.
-    let function = |all: &[Tensor]| {
-        let (ys, last) = diagonal_scan(&all[0], &parameters(all), &all[8], Some(&[66, 0]))?;
-        weighted(&[&ys, &last])
-    };
-    common::assert_finite_differences(&vars.iter().collect::<Vec<_>>(), function, 1e-6);
+    for (_, scan, _) in SCANS {
+        let function = |all: &[Tensor]| {
+            let (ys, last) = scan(&all[0], &parameters(all), &all[8], Some(&[66, 0]))?;
+            weighted(&[&ys, &last])
+        };
+        common::assert_finite_differences(&vars.iter().collect::<Vec<_>>(), function, 1e-6);
+    }
 }
 
 #[test]
@@ -178,30 +288,37 @@ fn the_cell_equals_the_scan_on_every_instruction_set() {
 }
 
 fn the_cell_equals_the_scan() {
-    for (dim, n) in [(5, 2), (37, 3)] {
+    for (dim, n) in [(5, 2), (37, 3), (100, 1)] {
         let (batch, time) = (3, 67);
         let all = inputs(batch, time, dim, n, DType::F32);
         let p = parameters(&all);
-        let (ys, last) = diagonal_scan(&all[0], &p, &all[8], None).unwrap();
-        let mut cell = ScanCell::<f32>::new(&p, &all[8]).unwrap();
-        assert_eq!(cell.batch(), batch);
-        assert_eq!(bits(&cell.state().unwrap()), bits(&all[8]));
-        let mut y = vec![0f32; batch * dim];
-        for step in 0..time {
-            let u = all[0].narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            cell.step(&u, &mut y).unwrap();
-            let want = ys.narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert_eq!(y, want, "step {step}");
+        for (output, (_, scan, _)) in [ScanOutput::Linear, ScanOutput::Gelu].into_iter().zip(SCANS) {
+            let (ys, last) = scan(&all[0], &p, &all[8], None).unwrap();
+            let mut cell = ScanCell::<f32>::new(&p, output, &all[8]).unwrap();
+            assert_eq!(cell.batch(), batch);
+            assert_eq!(bits(&cell.state().unwrap()), bits(&all[8]));
+            let mut y = vec![0f32; batch * dim];
+            for step in 0..time {
+                let u = all[0].narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                cell.step(&u, &mut y).unwrap();
+                let want = ys.narrow(1, step, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert_eq!(y, want, "step {step}");
+            }
+            assert_eq!(bits(&cell.state().unwrap()), bits(&last));
+            assert!(cell.step(&y[1..], &mut vec![0f32; batch * dim]).is_err());
         }
-        assert_eq!(bits(&cell.state().unwrap()), bits(&last));
-        assert!(cell.step(&y[1..], &mut vec![0f32; batch * dim]).is_err());
     }
 }
 
 #[test]
 fn threads_change_no_bit() {
     let all = inputs(5, 131, 37, 2, DType::F32);
-    assert_same_on_any_threads(|| everything(diagonal_scan, &all, Some(&[0, 1, 64, 100, 131])));
+    let alone = inputs(1, 2803, 100, 1, DType::F32);
+    for (_, scan, _) in SCANS {
+        assert_same_on_any_threads(|| everything(scan, &all, Some(&[0, 1, 64, 100, 131])));
+        // One row is divided by its channels, and long enough that the next chunk is asked for.
+        assert_same_on_any_threads(|| everything(scan, &alone, Some(&[1000])));
+    }
 }
 
 #[test]

@@ -37,18 +37,18 @@ pub(crate) enum Recurrence {
         nu: Tensor,
         theta: Tensor,
     },
-    /// `a_im` is a constant 0 where the system is real.
+    /// A real system has no `a_im`.
     S4d {
         log_dt: Tensor,
         log_a_re: Tensor,
-        a_im: Tensor,
+        a_im: Option<Tensor>,
     },
 }
 
-/// λ and b, each as real and imaginary part `[H, N]`.
-pub(crate) struct Coefficients {
-    pub(crate) lambda: [Tensor; 2],
-    pub(crate) b: [Tensor; 2],
+/// λ and b, `[H, N]`, each as real and imaginary part where there is one.
+pub(crate) enum Coefficients {
+    Complex { lambda: [Tensor; 2], b: [Tensor; 2] },
+    Real { lambda: Tensor, b: Tensor },
 }
 
 impl Recurrence {
@@ -79,8 +79,8 @@ impl Recurrence {
                     log_dt: get("log_dt", &[h], &dt)?,
                     log_a_re: get("log_a_re", &[h, n], &each(|at, _, system| libm::log(decay(at, system))))?,
                     a_im: match system {
-                        SystemInit::Real => Tensor::zeros((h, n), params.dtype(), &params.device())?,
-                        SystemInit::Lin | SystemInit::Inv => get("a_im", &[h, n], &each(frequency))?,
+                        SystemInit::Real => None,
+                        SystemInit::Lin | SystemInit::Inv => Some(get("a_im", &[h, n], &each(frequency))?),
                     },
                 }
             }
@@ -98,23 +98,27 @@ impl Recurrence {
                 let gamma = ((&t * 2.0)? / (&t + 1.0)?)?.sqrt()?;
                 let zero = gamma.detach().zeros_like()?;
                 let lambda = [(&radius * theta.cos()?)?, (radius * theta.sin()?)?];
-                Ok(Coefficients { lambda, b: [gamma, zero] })
+                Ok(Coefficients::Complex { lambda, b: [gamma, zero] })
             }
             Recurrence::S4d { log_dt, log_a_re, a_im } => {
                 let dt = log_dt.exp()?.unsqueeze(1)?;
                 let a_re = log_a_re.exp()?.neg()?;
-                let (x, y) = (a_re.broadcast_mul(&dt)?, a_im.broadcast_mul(&dt)?);
+                let x = a_re.broadcast_mul(&dt)?;
                 // exp(x) − 1 = 2t / (1 − t) with t = tanh(x / 2), and 1 − cos y = 2 sin²(y / 2): both keep their
                 // digits where the step is small.
                 let t = (x / 2.0)?.tanh()?;
                 let shrink = ((&t * 2.0)? / (1.0 - &t)?)?;
+                let Some(a_im) = a_im else {
+                    return Ok(Coefficients::Real { lambda: (&shrink + 1.0)?, b: (shrink / a_re)? });
+                };
+                let y = a_im.broadcast_mul(&dt)?;
                 let turn = ((&y / 2.0)?.sin()?.sqr()? * 2.0)?;
                 let re = ((&shrink * y.cos()?)? - turn)?;
                 let im = ((shrink + 1.0)? * y.sin()?)?;
                 let square = (a_re.sqr()? + a_im.sqr()?)?;
                 let b_re = (((&re * &a_re)? + (&im * a_im)?)? / &square)?;
                 let b_im = (((&im * &a_re)? - (&re * a_im)?)? / square)?;
-                Ok(Coefficients { lambda: [(re + 1.0)?, im], b: [b_re, b_im] })
+                Ok(Coefficients::Complex { lambda: [(re + 1.0)?, im], b: [b_re, b_im] })
             }
         }
     }
@@ -147,7 +151,13 @@ mod tests {
     fn coefficients(start: Start, h: usize, n: usize) -> ([Vec<f64>; 2], [Vec<f64>; 2]) {
         let params = Params::fresh(1, DType::F64, &Device::Cpu);
         let recurrence = Recurrence::new(start, h, n, &params).unwrap();
-        let Coefficients { lambda, b } = recurrence.coefficients().unwrap();
+        let (lambda, b) = match recurrence.coefficients().unwrap() {
+            Coefficients::Complex { lambda, b } => (lambda, b),
+            Coefficients::Real { lambda, b } => {
+                let zeros = lambda.zeros_like().unwrap();
+                ([lambda, zeros.clone()], [b, zeros])
+            }
+        };
         let values = |parts: [Tensor; 2]| parts.map(|part| part.flatten_all().unwrap().to_vec1().unwrap());
         (values(lambda), values(b))
     }
@@ -174,7 +184,8 @@ mod tests {
         let nu = |dtype| Tensor::new(&[[libm::log(1e-5f64)]], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
         let gamma = |dtype| {
             let theta = nu(dtype).zeros_like().unwrap();
-            let b = Recurrence::Lru { nu: nu(dtype), theta }.coefficients().unwrap().b;
+            let found = Recurrence::Lru { nu: nu(dtype), theta }.coefficients().unwrap();
+            let Coefficients::Complex { b, .. } = found else { unreachable!("an LRU is complex") };
             b[0].to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()[0]
         };
         let (single, double) = (gamma(DType::F32), gamma(DType::F64));

@@ -22,7 +22,7 @@
 //! # Shapes
 //! xs and ys `[batch, time, H]`; `w_in.weight`, `w_out.weight` `[H, H]`; `w_in.bias`, `w_out.bias`, `D`, `log_dt`
 //! `[H]`; `nu`, `theta`, `log_a_re`, `a_im`, `c_re`, `c_im` `[H, N]`; state `s` `[batch, H, N, 2]` (real,
-//! imaginary).
+//! imaginary), or `[batch, H, N]` where the system is real.
 //!
 //! # Cost
 //! 2H² + 3H + 4HN parameters, H more for `s4d`, and 2HN fewer if it is `real`; time and memory linear in time; the linear maps are parallel over
@@ -33,7 +33,7 @@
 //! θ itself is learned, which spans the same λ and lets a phase reach 0. γ follows λ, where the LRU learns it from
 //! that start. The LRU's θ starts anywhere in [0, 2π); slow phases hold long delays (see `phase_max`). S4D sums
 //! conjugate pairs; here Re of one half, with the factor 2 in the initial c, and `states` counts the half. A `real`
-//! system has neither `a_im` nor `c_im`; its state keeps an imaginary part, which stays 0.
+//! system has neither `a_im` nor `c_im`.
 //!
 //! # Errors
 //! A wrong rank, width or batch; a state without `s`; settings out of range, or of the other parameterisation.
@@ -45,9 +45,9 @@ use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims,
 use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::state::State;
-use seqbench_kernels::isa::{Arith, Kernel, dispatch};
-use seqbench_kernels::real::Real;
-use seqbench_kernels::{self as kernels, LinearCell, ScanCell, ScanParameters};
+use seqbench_kernels::{
+    self as kernels, LinearCell, RealScanParameters, ScanCell, ScanOutput, ScanParameters,
+};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -256,8 +256,8 @@ impl Architecture for Ssm {
             recurrence: Recurrence::new(start, h, n, params)?,
             c_re: params.get(&[h, n], "c_re", &c)?,
             c_im: match real {
-                true => Tensor::zeros((h, n), params.dtype(), &params.device())?,
-                false => params.get(&[h, n], "c_im", &c)?,
+                true => None,
+                false => Some(params.get(&[h, n], "c_im", &c)?),
             },
             skip: params.get(&[h], "D", &Init::Normal { deviation: 1.0 })?,
             w_out: map("w_out")?,
@@ -274,9 +274,10 @@ impl Architecture for Ssm {
         2 * dim * dim + 3 * dim + each * dim * config.states + steps
     }
 
-    /// 8HN, whatever the context.
+    /// 8HN, or 4HN where the system is real, whatever the context.
     fn state_bytes(&self, config: &SsmConfig, dim: usize, _: usize) -> usize {
-        2 * size_of::<f32>() * dim * config.states
+        let parts = if config.init == Some(SystemInit::Real) { 1 } else { 2 };
+        parts * size_of::<f32>() * dim * config.states
     }
 }
 
@@ -286,21 +287,55 @@ struct Core {
     w_in: [Tensor; 2],
     recurrence: Recurrence,
     c_re: Tensor,
-    c_im: Tensor,
+    /// A real system has none.
+    c_im: Option<Tensor>,
     skip: Tensor,
     w_out: [Tensor; 2],
 }
 
-impl Core {
-    fn scan_parameters(&self) -> Result<ScanParameters> {
-        let Coefficients { lambda: [lambda_re, lambda_im], b: [b_re, b_im] } =
-            self.recurrence.coefficients()?;
-        let (c_re, c_im, d) = (self.c_re.clone(), self.c_im.clone(), self.skip.clone());
-        Ok(ScanParameters { lambda_re, lambda_im, b_re, b_im, c_re, c_im, d })
+/// The scan's coefficients.
+enum Scanned {
+    Complex(ScanParameters),
+    Real(RealScanParameters),
+}
+
+impl Scanned {
+    /// The activated scan.
+    fn run(&self, us: &Tensor, s: &Tensor, lengths: Option<&[usize]>) -> Result<(Tensor, Tensor)> {
+        Ok(match self {
+            Scanned::Complex(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
+            Scanned::Real(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
+        })
     }
 
-    fn shape(&self, batch: usize) -> [usize; 4] {
-        [batch, self.dim, self.states, 2]
+    /// The same, a token at a time.
+    fn cell(&self, s: &Tensor) -> Result<ScanCell<f32>> {
+        Ok(match self {
+            Scanned::Complex(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
+            Scanned::Real(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
+        })
+    }
+}
+
+impl Core {
+    fn scanned(&self) -> Result<Scanned> {
+        let (c, d) = (self.c_re.clone(), self.skip.clone());
+        Ok(match (self.recurrence.coefficients()?, &self.c_im) {
+            (Coefficients::Complex { lambda, b }, c_im) => {
+                let ([lambda_re, lambda_im], [b_re, b_im]) = (lambda, b);
+                let c_im = c_im.clone().map_or_else(|| c.zeros_like(), Ok)?;
+                Scanned::Complex(ScanParameters { lambda_re, lambda_im, b_re, b_im, c_re: c, c_im, d })
+            }
+            (Coefficients::Real { lambda, b }, _) => Scanned::Real(RealScanParameters { lambda, b, c, d }),
+        })
+    }
+
+    fn shape(&self, batch: usize) -> Vec<usize> {
+        let mut shape = vec![batch, self.dim, self.states];
+        if self.c_im.is_some() {
+            shape.push(2);
+        }
+        shape
     }
 }
 
@@ -323,26 +358,26 @@ impl SequenceCore for Core {
         };
         let s = check::entry("ssm", state, "s", &self.shape(batch))?;
         let us = kernels::linear(xs, &self.w_in[0], Some(&self.w_in[1]))?;
-        let (zs, s) = kernels::diagonal_scan(&us, &self.scan_parameters()?, s, lengths)?;
-        let ys = kernels::linear(&kernels::gelu(&zs)?, &self.w_out[0], Some(&self.w_out[1]))?;
+        let (zs, s) = self.scanned()?.run(&us, s, lengths)?;
+        let ys = kernels::linear(&zs, &self.w_out[0], Some(&self.w_out[1]))?;
         Ok((ys, State::empty().with("s", s)))
     }
 
     fn initial_state(&self, batch: usize) -> Result<State> {
-        let s = Tensor::zeros(&self.shape(batch), self.c_re.dtype(), self.c_re.device())?;
+        let s = Tensor::zeros(self.shape(batch), self.c_re.dtype(), self.c_re.device())?;
         Ok(State::empty().with("s", s))
     }
 
     fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {
         check::decodable("ssm", &self.c_re)?;
-        let parameters = self.scan_parameters()?;
-        let zeros = Tensor::zeros(&self.shape(batch), DType::F32, &Device::Cpu)?;
+        let scanned = self.scanned()?;
+        let zeros = Tensor::zeros(self.shape(batch), DType::F32, &Device::Cpu)?;
         Ok(Box::new(SsmDecoder {
             core: self,
             batch,
             w_in: LinearCell::new(&self.w_in[0], Some(&self.w_in[1]))?,
-            cell: ScanCell::new(&parameters, &zeros)?,
-            parameters,
+            cell: scanned.cell(&zeros)?,
+            scanned,
             w_out: LinearCell::new(&self.w_out[0], Some(&self.w_out[1]))?,
             us: vec![0.0; batch * self.dim],
             zs: vec![0.0; batch * self.dim],
@@ -354,7 +389,7 @@ struct SsmDecoder<'a> {
     core: &'a Core,
     batch: usize,
     w_in: LinearCell<f32>,
-    parameters: ScanParameters,
+    scanned: Scanned,
     cell: ScanCell<f32>,
     w_out: LinearCell<f32>,
     /// `[batch, dim]`
@@ -368,33 +403,18 @@ impl Decoder for SsmDecoder<'_> {
         check::token("ssm", x, y, self.batch, self.core.dim)?;
         self.w_in.step(x, &mut self.us);
         self.cell.step(&self.us, &mut self.zs)?;
-        dispatch(Gelu(&mut self.zs));
         self.w_out.step(&self.zs, y);
         Ok(())
     }
 
     fn load(&mut self, state: &State) -> Result<()> {
         let s = check::entry("ssm", state, "s", &self.core.shape(self.batch))?;
-        self.cell = ScanCell::new(&self.parameters, s)?;
+        self.cell = self.scanned.cell(s)?;
         Ok(())
     }
 
     fn state_bytes(&self) -> usize {
         self.core.shape(self.batch).iter().product::<usize>() * size_of::<f32>()
-    }
-}
-
-/// [`kernels::gelu`] in place, in the same operations.
-struct Gelu<'a>(&'a mut [f32]);
-
-impl Kernel for Gelu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Arith>(self) {
-        for z in self.0 {
-            *z *= 0.5 * (1.0 + Real::erf::<A>(*z * std::f32::consts::FRAC_1_SQRT_2));
-        }
     }
 }
 

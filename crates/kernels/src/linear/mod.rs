@@ -97,7 +97,7 @@ impl<T: Real> Kernel for Step<'_, T> {
     fn run<A: Arith>(self) {
         let LinearCell { weight, bias, inputs, outputs } = self.cell;
         let batch = self.ys.len() / outputs.max(&1);
-        let start = passes::begin(self.ys, bias.as_deref());
+        let start = passes::begin::<A, T>(self.ys, bias.as_deref());
         weight.product::<A>(self.ys, *outputs, batch, Matrix::new(self.xs, *inputs), start);
     }
 }

@@ -47,7 +47,7 @@ impl<T: Real> Kernel for Forward<'_, T> {
     fn run<A: Arith>(self) {
         let Forward { xs, weight, bias, ys, inputs, outputs } = self;
         for (index, ys) in ys.chunks_mut((BLOCK * outputs).max(1)).enumerate() {
-            let start = begin(ys, bias);
+            let start = begin::<A, T>(ys, bias);
             let xs = Matrix::new(&xs[index * BLOCK * inputs..], inputs);
             weight.product::<A>(ys, outputs, ys.len() / outputs, xs, start);
         }
@@ -56,10 +56,10 @@ impl<T: Real> Kernel for Forward<'_, T> {
 
 /// Writes the bias into every row, if there is one: each chain begins with it.
 #[inline(always)]
-pub(super) fn begin<T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
+pub(super) fn begin<A: Arith, T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
     let Some(bias) = bias else { return Start::Zero };
     for row in ys.chunks_exact_mut(bias.len().max(1)) {
-        copy(bias, row);
+        copy::<A, T>(bias, row);
     }
     Start::Existing
 }
@@ -130,9 +130,9 @@ impl<T: Real> Kernel for Backward<'_, T> {
             let count = BLOCK.min(rows - first);
             for row in 0..count {
                 let upstream = &upstream[(first + row) * outputs..][..outputs];
-                copy(upstream, &mut g[row * wide_g..][..outputs]);
-                copy(&xs[(first + row) * inputs..][..inputs], &mut x[row * wide_x..][..inputs]);
-                add(db, upstream);
+                copy::<A, T>(upstream, &mut g[row * wide_g..][..outputs]);
+                copy::<A, T>(&xs[(first + row) * inputs..][..inputs], &mut x[row * wide_x..][..inputs]);
+                add::<A, T>(db, upstream);
             }
             accumulate_outer::<A, T>(dw, [outputs, inputs, count], &g, &x);
             let dxs = &mut dxs[first * inputs..][..count * inputs];

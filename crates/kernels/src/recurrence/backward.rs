@@ -69,7 +69,7 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
         let (dw_hh, db) = rest.split_at_mut(width * hidden);
         for begin in (0..time).step_by(most).rev() {
             let count = most.min(time - begin);
-            load_hiddens(self.h0, self.ys, self.sizes, begin, count, &mut hiddens);
+            load_hiddens::<A, T>(self.h0, self.ys, self.sizes, begin, count, &mut hiddens);
             for step in (0..count).rev() {
                 let t = begin + step;
                 let cells_before = if t == 0 { self.c0 } else { &self.cells[(t - 1) * rows * cell..] };
@@ -77,11 +77,11 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                     let (ch, cc) = (&mut ch[b * hidden..][..hidden], &mut cc[b * cell..][..cell]);
                     // The state after this step is what some rows returned.
                     if self.lengths.map_or(time, |lengths| lengths[b]) == t + 1 {
-                        add(ch, &self.dh[b * hidden..][..hidden]);
-                        add(cc, &self.dc[b * cell..][..cell]);
+                        add::<A, T>(ch, &self.dh[b * hidden..][..hidden]);
+                        add::<A, T>(cc, &self.dc[b * cell..][..cell]);
                     }
                     if let Some(gradient) = self.ys_gradient {
-                        add(ch, &gradient[(b * time + t) * hidden..][..hidden]);
+                        add::<A, T>(ch, &gradient[(b * time + t) * hidden..][..hidden]);
                     }
                     let gates = match G::KEEPS {
                         true => &self.gates[(t * rows + b) * width..][..width],
@@ -91,7 +91,7 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                     let after = &self.cells[(t * rows + b) * cell..][..cell];
                     let dgates = &mut dgates[(step * rows + b) * wide_g..][..width];
                     self.gating.backward::<A, T>(gates, [before, after], ch, cc, dgates);
-                    add(db, dgates);
+                    add::<A, T>(db, dgates);
                 }
                 let dgates = Matrix::new(&dgates[step * rows * wide_g..], wide_g);
                 self.weights.recurrent.product::<A>(&mut ch, hidden, rows, dgates, Start::Zero);
@@ -99,12 +99,12 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
 
             let depth = count * rows;
             accumulate_outer::<A, T>(dw_hh, [width, hidden, depth], &dgates, &hiddens);
-            gather(self.xs, [rows, time, input], begin, count, &mut inputs, wide_x);
+            gather::<A, T>(self.xs, [rows, time, input], begin, count, &mut inputs, wide_x);
             accumulate_outer::<A, T>(dw_ih, [width, input, depth], &dgates, &inputs);
             if let Some(dxs) = &mut self.dxs {
                 let g = Matrix::new(&dgates, wide_g);
                 self.weights.input.product::<A>(&mut inputs, wide_x, depth, g, Start::Zero);
-                scatter(&inputs, wide_x, [rows, time, input], begin, count, dxs);
+                scatter::<A, T>(&inputs, wide_x, [rows, time, input], begin, count, dxs);
             }
         }
         for b in 0..rows {
@@ -115,23 +115,30 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                 dh.fill(T::ZERO);
                 dc.fill(T::ZERO);
             }
-            add(dh, &ch[b * hidden..][..hidden]);
-            add(dc, &cc[b * cell..][..cell]);
+            add::<A, T>(dh, &ch[b * hidden..][..hidden]);
+            add::<A, T>(dc, &cc[b * cell..][..cell]);
         }
     }
 }
 
 /// The hidden state before every step of a chunk, and after its last: `[steps + 1, rows, hidden + PAD]`.
 #[inline(always)]
-fn load_hiddens<T: Real>(h0: &[T], ys: &[T], sizes: Sizes, begin: usize, count: usize, out: &mut [T]) {
+fn load_hiddens<A: Arith, T: Real>(
+    h0: &[T],
+    ys: &[T],
+    sizes: Sizes,
+    begin: usize,
+    count: usize,
+    out: &mut [T],
+) {
     let Sizes { batch: rows, time, hidden, .. } = sizes;
     let wide = hidden + PAD;
     if begin > 0 {
-        return gather(ys, [rows, time, hidden], begin - 1, count + 1, out, wide);
+        return gather::<A, T>(ys, [rows, time, hidden], begin - 1, count + 1, out, wide);
     }
     let (first, rest) = out.split_at_mut(rows * wide);
     for b in 0..rows {
-        copy(&h0[b * hidden..][..hidden], &mut first[b * wide..][..hidden]);
+        copy::<A, T>(&h0[b * hidden..][..hidden], &mut first[b * wide..][..hidden]);
     }
-    gather(ys, [rows, time, hidden], 0, count, rest, wide);
+    gather::<A, T>(ys, [rows, time, hidden], 0, count, rest, wide);
 }

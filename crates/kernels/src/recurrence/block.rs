@@ -4,6 +4,7 @@
 //! and large enough that the product of a step fills the vector registers. Blocks depend on the sizes alone,
 //! never on the number of threads, because each sums a share of the weight gradient.
 
+use crate::isa::Arith;
 use crate::lanes::copy;
 use crate::real::Real;
 
@@ -28,7 +29,7 @@ pub(super) fn steps(rows: usize) -> usize {
 
 /// Copies one chunk of `values` `[rows, time, width]`, steps `begin..begin + steps`, to `[steps, rows, stride]`.
 #[inline(always)]
-pub(super) fn gather<T: Real>(
+pub(super) fn gather<A: Arith, T: Real>(
     values: &[T],
     [rows, time, width]: [usize; 3],
     begin: usize,
@@ -39,14 +40,14 @@ pub(super) fn gather<T: Real>(
     for b in 0..rows {
         for s in 0..steps {
             let from = &values[(b * time + begin + s) * width..][..width];
-            copy(from, &mut out[(s * rows + b) * stride..][..width]);
+            copy::<A, T>(from, &mut out[(s * rows + b) * stride..][..width]);
         }
     }
 }
 
 /// The inverse of [`gather`].
 #[inline(always)]
-pub(super) fn scatter<T: Real>(
+pub(super) fn scatter<A: Arith, T: Real>(
     chunk: &[T],
     stride: usize,
     [rows, time, width]: [usize; 3],
@@ -57,7 +58,7 @@ pub(super) fn scatter<T: Real>(
     for b in 0..rows {
         for s in 0..steps {
             let into = &mut out[(b * time + begin + s) * width..][..width];
-            copy(&chunk[(s * rows + b) * stride..][..width], into);
+            copy::<A, T>(&chunk[(s * rows + b) * stride..][..width], into);
         }
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn scatter<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Separate;
 
     #[test]
     fn blocks_use_both_of_two_threads_and_fill_tiles_where_they_can() {
@@ -78,10 +80,10 @@ mod tests {
         let sizes = [2, 3, 2];
         let values: Vec<f32> = (0..12u8).map(f32::from).collect();
         let mut chunk = [50.0; 12];
-        gather(&values, sizes, 1, 2, &mut chunk, 3);
+        gather::<Separate, f32>(&values, sizes, 1, 2, &mut chunk, 3);
         assert_eq!(chunk, [2.0, 3.0, 50.0, 8.0, 9.0, 50.0, 4.0, 5.0, 50.0, 10.0, 11.0, 50.0]);
         let mut back = vec![99.0; 12];
-        scatter(&chunk, 3, sizes, 1, 2, &mut back);
+        scatter::<Separate, f32>(&chunk, 3, sizes, 1, 2, &mut back);
         assert_eq!(back, [99.0, 99.0, 2.0, 3.0, 4.0, 5.0, 99.0, 99.0, 8.0, 9.0, 10.0, 11.0]);
     }
 }

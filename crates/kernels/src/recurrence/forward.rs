@@ -34,7 +34,7 @@ impl<T: Real> Weights<T> {
     pub(super) fn project<A: Arith>(&self, gates: &mut [T], m: usize, xs: Matrix<'_, T>) {
         let width = self.bias.len();
         for row in gates.chunks_exact_mut(width.max(1)).take(m) {
-            copy(&self.bias, row);
+            copy::<A, T>(&self.bias, row);
         }
         self.input.product::<A>(gates, width, m, xs, Start::Existing);
     }
@@ -98,7 +98,7 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
         let mut own = vec![T::ZERO; if kept_gates.is_some() { 0 } else { most * rows * width }];
         for begin in (0..time).step_by(most) {
             let count = most.min(time - begin);
-            gather(xs, [rows, time, input], begin, count, &mut chunk, input);
+            gather::<A, T>(xs, [rows, time, input], begin, count, &mut chunk, input);
             let gates = match &mut kept_gates {
                 Some(gates) => &mut gates[begin * rows * width..][..count * rows * width],
                 None => &mut own[..],
@@ -111,7 +111,7 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                 gating.forward::<A, T>(gates, &mut h, &mut c, hidden);
                 for b in 0..rows {
                     let (h, c) = (&h[b * hidden..][..hidden], &c[b * cell..][..cell]);
-                    copy(h, &mut ys[(b * time + t) * hidden..][..hidden]);
+                    copy::<A, T>(h, &mut ys[(b * time + t) * hidden..][..hidden]);
                     if lengths.map_or(time, |lengths| lengths[b]) == t + 1 {
                         last_h[b * hidden..][..hidden].copy_from_slice(h);
                         last_c[b * cell..][..cell].copy_from_slice(c);

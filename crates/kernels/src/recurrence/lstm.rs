@@ -8,10 +8,10 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
-use crate::lanes::{LANES, each_lane};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
+use crate::vector::{Vector, load, store};
 use candle_core::{Result, Tensor};
 
 /// Long short-term memory over a batch of sequences: xs `[batch, time, in]`, w_ih `[4 · hidden, in]`, w_hh
@@ -75,33 +75,35 @@ impl Gating for Lstm {
 
     #[inline(always)]
     fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize) {
+        let lanes = A::Vector::<T>::LANES;
+        let whole = hidden - hidden % lanes;
         let rows = h.chunks_exact_mut(hidden).zip(c.chunks_exact_mut(hidden));
         for (gates, (h, c)) in gates.chunks_exact_mut(4 * hidden).zip(rows) {
             let (i, rest) = gates.split_at_mut(hidden);
             let (f, rest) = rest.split_at_mut(hidden);
             let (g, o) = rest.split_at_mut(hidden);
-            each_lane([], [i, f, g, o, c, h], |[], [mut i, mut f, mut g, mut o, mut c, mut h]| {
-                // One function a loop, so that its constants stay in registers.
-                for x in 0..LANES {
-                    i[x] = i[x].sigmoid::<A>();
-                }
-                for x in 0..LANES {
-                    f[x] = f[x].sigmoid::<A>();
-                }
-                for x in 0..LANES {
-                    o[x] = o[x].sigmoid::<A>();
-                }
-                for x in 0..LANES {
-                    g[x] = g[x].tanh::<A>();
-                }
-                for x in 0..LANES {
-                    c[x] = A::fma(f[x], c[x], i[x] * g[x]);
-                }
-                for x in 0..LANES {
-                    h[x] = o[x] * c[x].tanh::<A>();
-                }
-                [i, f, g, o, c, h]
-            });
+            let o = &mut o[..hidden];
+            for at in (0..whole).step_by(lanes) {
+                let gates = [load::<A::Vector<T>>(i, at), load(f, at), load(g, at), load(o, at)];
+                let [input, forget, new, output, cell, out] = step(gates, load(c, at));
+                store(input, i, at);
+                store(forget, f, at);
+                store(new, g, at);
+                store(output, o, at);
+                store(cell, c, at);
+                store(out, h, at);
+            }
+            if whole < hidden {
+                let gates = [&i[whole..], &f[whole..], &g[whole..], &o[whole..]];
+                let [input, forget, new, output, cell, out] =
+                    step(gates.map(A::Vector::<T>::load_part), A::Vector::<T>::load_part(&c[whole..]));
+                input.store_part(&mut i[whole..]);
+                forget.store_part(&mut f[whole..]);
+                new.store_part(&mut g[whole..]);
+                output.store_part(&mut o[whole..]);
+                cell.store_part(&mut c[whole..]);
+                out.store_part(&mut h[whole..]);
+            }
         }
     }
 
@@ -121,32 +123,53 @@ impl Gating for Lstm {
         let (di, rest) = dgates.split_at_mut(hidden);
         let (df, rest) = rest.split_at_mut(hidden);
         let (dg, d_o) = rest.split_at_mut(hidden);
-        let reads = [i, f, g, o, before, after, dh];
-        each_lane(reads, [di, df, dg, d_o, dc], |[i, f, g, o, before, after, dh], [.., dc]| {
-            let [mut squashed, mut dcell, mut carried] = [[T::ZERO; LANES]; 3];
-            let [mut di, mut df, mut dg, mut d_o] = [[T::ZERO; LANES]; 4];
-            for x in 0..LANES {
-                squashed[x] = after[x].tanh::<A>();
-            }
-            for x in 0..LANES {
-                dcell[x] = A::fma(dh[x] * o[x], T::ONE - squashed[x] * squashed[x], dc[x]);
-            }
-            for x in 0..LANES {
-                carried[x] = dcell[x] * f[x];
-            }
-            for x in 0..LANES {
-                di[x] = dcell[x] * g[x] * i[x] * (T::ONE - i[x]);
-            }
-            for x in 0..LANES {
-                df[x] = dcell[x] * before[x] * f[x] * (T::ONE - f[x]);
-            }
-            for x in 0..LANES {
-                dg[x] = dcell[x] * i[x] * (T::ONE - g[x] * g[x]);
-            }
-            for x in 0..LANES {
-                d_o[x] = dh[x] * squashed[x] * o[x] * (T::ONE - o[x]);
-            }
-            [di, df, dg, d_o, carried]
-        });
+        let lanes = A::Vector::<T>::LANES;
+        let whole = hidden - hidden % lanes;
+        for at in (0..whole).step_by(lanes) {
+            let gates = [load::<A::Vector<T>>(i, at), load(f, at), load(g, at), load(o, at)];
+            let (cells, upstream) = ([load(before, at), load(after, at)], [load(dh, at), load(dc, at)]);
+            let ([input, forget, new, output], carried) = step_back(gates, cells, upstream);
+            store(input, di, at);
+            store(forget, df, at);
+            store(new, dg, at);
+            store(output, d_o, at);
+            store(carried, dc, at);
+        }
+        if whole < hidden {
+            let part = |values: &[T]| A::Vector::<T>::load_part(&values[whole..]);
+            let gates = [part(i), part(f), part(g), part(o)];
+            let (cells, upstream) = ([part(before), part(after)], [part(dh), part(dc)]);
+            let ([input, forget, new, output], carried) = step_back(gates, cells, upstream);
+            input.store_part(&mut di[whole..]);
+            forget.store_part(&mut df[whole..]);
+            new.store_part(&mut dg[whole..]);
+            output.store_part(&mut d_o[whole..]);
+            carried.store_part(&mut dc[whole..]);
+        }
     }
+}
+
+/// From pre-activations and the cell: the activations i, f, g and o, the new cell and the output.
+#[inline(always)]
+fn step<T: Real, V: Vector<Number = T>>([i, f, g, o]: [V; 4], c: V) -> [V; 6] {
+    let (i, f, g, o) = (T::logistic_each(i), T::logistic_each(f), T::tanh_each(g), T::logistic_each(o));
+    let c = f.fma(c, i * g);
+    [i, f, g, o, c, o * T::tanh_each(c)]
+}
+
+/// Gradients of the pre-activations and of the previous cell.
+#[inline(always)]
+fn step_back<T: Real, V: Vector<Number = T>>(
+    [i, f, g, o]: [V; 4],
+    [before, after]: [V; 2],
+    [dh, dc]: [V; 2],
+) -> ([V; 4], V) {
+    let one = V::splat(T::ONE);
+    let squashed = T::tanh_each(after);
+    let dcell = (dh * o).fma(one - squashed * squashed, dc);
+    let di = dcell * g * i * (one - i);
+    let df = dcell * before * f * (one - f);
+    let dg = dcell * i * (one - g * g);
+    let d_o = dh * squashed * o * (one - o);
+    ([di, df, dg, d_o], dcell * f)
 }

@@ -6,10 +6,10 @@
 use super::step::Cell;
 use super::{Gating, Parameters, check, operation};
 use crate::isa::Arith;
-use crate::lanes::{LANES, copy, each_lane};
 use crate::plumbing::fused;
 use crate::real::Real;
 use crate::reference;
+use crate::vector::{Vector, load, store};
 use candle_core::{Result, Tensor};
 
 /// The elementwise function `a` of a simple recurrent network.
@@ -92,39 +92,49 @@ impl Gating for Rnn {
 
     #[inline(always)]
     fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], _: &mut [T], _: usize) {
-        match self.0 {
-            Activation::Tanh => {
-                for x in gates.iter_mut() {
-                    *x = x.tanh::<A>();
-                }
-            }
-            Activation::Relu => {
-                for x in gates.iter_mut() {
-                    // This way round NaN is kept, so that divergence is seen.
-                    *x = if *x < T::ZERO { T::ZERO } else { *x };
-                }
-            }
-            Activation::Identity => {}
+        let lanes = A::Vector::<T>::LANES;
+        let whole = h.len() - h.len() % lanes;
+        for at in (0..whole).step_by(lanes) {
+            let x = self.value(load::<A::Vector<T>>(gates, at));
+            store(x, gates, at);
+            store(x, h, at);
         }
-        h.copy_from_slice(gates);
+        let x = self.value(A::Vector::<T>::load_part(&gates[whole..]));
+        x.store_part(&mut gates[whole..]);
+        x.store_part(&mut h[whole..]);
     }
 
     #[inline(always)]
     fn backward<A: Arith, T: Real>(self, gates: &[T], _: [&[T]; 2], dh: &[T], _: &mut [T], dgates: &mut [T]) {
+        let lanes = A::Vector::<T>::LANES;
+        let whole = dh.len() - dh.len() % lanes;
+        for at in (0..whole).step_by(lanes) {
+            store(self.slope(load::<A::Vector<T>>(gates, at), load(dh, at)), dgates, at);
+        }
+        let [h, dh] = [&gates[whole..], &dh[whole..]].map(A::Vector::<T>::load_part);
+        self.slope(h, dh).store_part(&mut dgates[whole..]);
+    }
+}
+
+impl Rnn {
+    #[inline(always)]
+    fn value<T: Real, V: Vector<Number = T>>(self, x: V) -> V {
         match self.0 {
-            Activation::Tanh => each_lane([gates, dh], [dgates], |[h, dh], [mut slope]| {
-                for x in 0..LANES {
-                    slope[x] = dh[x] * (T::ONE - h[x] * h[x]);
-                }
-                [slope]
-            }),
-            Activation::Relu => each_lane([gates, dh], [dgates], |[h, dh], [mut slope]| {
-                for x in 0..LANES {
-                    slope[x] = if h[x] <= T::ZERO { T::ZERO } else { dh[x] };
-                }
-                [slope]
-            }),
-            Activation::Identity => copy(dh, dgates),
+            Activation::Tanh => T::tanh_each(x),
+            // This way round NaN is kept, so that divergence is seen.
+            Activation::Relu => x.below(V::zero(), V::zero(), x),
+            Activation::Identity => x,
+        }
+    }
+
+    /// The gradient of the pre-activation, from the activation and its gradient.
+    #[inline(always)]
+    fn slope<T: Real, V: Vector<Number = T>>(self, h: V, dh: V) -> V {
+        match self.0 {
+            Activation::Tanh => dh * (V::splat(T::ONE) - h * h),
+            // An activation of 0 stands on the flat side.
+            Activation::Relu => V::zero().below(h, dh, V::zero()),
+            Activation::Identity => dh,
         }
     }
 }

@@ -11,13 +11,15 @@ pub mod norm;
 mod rnn;
 mod rope;
 mod scan;
+mod selective;
 
 pub use attention::{attention, attention_packed, attention_state, attention_weights};
 pub use linear::linear;
 pub use lstm::lstm;
 pub use rnn::rnn;
 pub use rope::rope;
-pub use scan::diagonal_scan;
+pub use scan::{diagonal_scan, real_diagonal_scan};
+pub use selective::selective_scan;
 
 use std::cell::Cell;
 

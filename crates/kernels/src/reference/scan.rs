@@ -1,6 +1,6 @@
 //! The diagonal scan unrolled over time, one candle operation per arithmetic operation.
 
-use crate::scan::{ScanParameters, check};
+use crate::scan::{RealScanParameters, ScanParameters, check};
 use candle_core::{Result, Tensor};
 
 /// [`diagonal_scan`](crate::scan::diagonal_scan), with the same shapes and errors.
@@ -32,17 +32,49 @@ pub fn diagonal_scan(
         ys.push((sum + u.broadcast_mul(d)?)?);
         states.push(Tensor::stack(&[&re, &im], 3)?);
     }
-    let ys = if time == 0 { us.clone() } else { Tensor::stack(&ys, 1)? };
-    let last = match lengths {
-        Some(lengths) if batch > 0 => {
+    Ok((stacked(us, &ys)?, taken(states, lengths)?))
+}
+
+/// [`diagonal_scan`](crate::scan::diagonal_scan) with real coefficients, with the same shapes and errors.
+///
+/// # Errors
+/// Shapes, types or devices disagree.
+pub fn real_diagonal_scan(
+    us: &Tensor,
+    parameters: &RealScanParameters,
+    state: &Tensor,
+    lengths: Option<&[usize]>,
+) -> Result<(Tensor, Tensor)> {
+    let (batch, time, dim, n) = check(us, parameters, state, lengths)?;
+    let RealScanParameters { lambda, b, c, d } = parameters;
+    let mut states = vec![state.clone()];
+    let mut ys = Vec::with_capacity(time);
+    for step in 0..time {
+        let u = us.narrow(1, step, 1)?.squeeze(1)?;
+        let wide = u.unsqueeze(2)?.broadcast_as((batch, dim, n))?;
+        let next = (states[step].broadcast_mul(lambda)? + wide.broadcast_mul(b)?)?;
+        ys.push((next.broadcast_mul(c)?.sum(2)? + u.broadcast_mul(d)?)?);
+        states.push(next);
+    }
+    Ok((stacked(us, &ys)?, taken(states, lengths)?))
+}
+
+/// Outputs of all steps; `us` where there are none.
+pub(super) fn stacked(us: &Tensor, ys: &[Tensor]) -> Result<Tensor> {
+    if ys.is_empty() { Ok(us.clone()) } else { Tensor::stack(ys, 1) }
+}
+
+/// Of the states before the first and after every step, those at each row's own end.
+pub(super) fn taken(mut states: Vec<Tensor>, lengths: Option<&[usize]>) -> Result<Tensor> {
+    match lengths {
+        Some(lengths) if !lengths.is_empty() => {
             let rows: Vec<_> = lengths
                 .iter()
                 .enumerate()
                 .map(|(row, length)| states[*length].narrow(0, row, 1))
                 .collect::<Result<_>>()?;
-            Tensor::cat(&rows, 0)?
+            Tensor::cat(&rows, 0)
         }
-        _ => states.swap_remove(time),
-    };
-    Ok((ys, last))
+        _ => Ok(states.swap_remove(states.len() - 1)),
+    }
 }

@@ -1,37 +1,50 @@
 //! The scan one token at a time, on plain slices, for decoders.
 
-use super::kernel::{Coefficients, Complex};
-use super::{ScanParameters, check};
-use crate::isa::{Arith, Kernel, dispatch};
+use super::coefficients::{Coefficients, ScanOutput};
+use super::columns::Rows;
+use super::forward::{Buffers, Piece};
+use super::{ScanCoefficients, check};
 use crate::plumbing::{tensor, with_values};
 use crate::real::Real;
-use candle_core::{Result, Tensor, bail};
+use crate::vector::Aligned;
+use candle_core::{Result, Shape, Tensor, bail};
 
 /// The recurrence of [`diagonal_scan`](super::diagonal_scan) with its state inside, advanced in place.
 /// Its outputs and states equal the scan's bit for bit; a step allocates nothing.
 #[derive(Clone, Debug)]
 pub struct ScanCell<T> {
     coefficients: Coefficients<T>,
-    /// `[batch, block, n]`.
-    states: Vec<Complex<T>>,
+    output: ScanOutput,
+    /// `[batch, n, parts, width]`
+    states: Aligned<T>,
+    buffers: Buffers<T>,
+    /// Of the state's tensor.
+    shape: Shape,
 }
 
 impl<T: Real> ScanCell<T> {
-    /// A cell that continues from `state` `[batch, dim, n, 2]`.
+    /// A cell that continues from `state`, `[batch, dim, n, 2]` or, where coefficients are real, `[batch, dim, n]`.
     ///
     /// # Errors
     /// Shapes disagree, a tensor is not on the CPU or not of type `T`.
-    pub fn new(parameters: &ScanParameters, state: &Tensor) -> Result<Self> {
+    pub fn new<P: ScanCoefficients>(parameters: &P, output: ScanOutput, state: &Tensor) -> Result<Self> {
         let (dim, n) = parameters.dims()?;
         let batch = state.dim(0)?;
         let us = Tensor::zeros((batch, 0, dim), state.dtype(), state.device())?;
         check(&us, parameters, state, None)?;
-        let coefficients =
-            with_values::<T, _>(&parameters.pack()?, |packed| Ok(Coefficients::new(packed, dim, n)))?;
-        let states = with_values::<T, _>(state, |state| {
-            Ok(state.chunks_exact(dim * n * 2).flat_map(|row| coefficients.load_state(row)).collect())
+        let coefficients = with_values::<T, _>(&parameters.pack()?, |packed| {
+            Ok(Coefficients::new(packed, dim, n, P::PARTS))
         })?;
-        Ok(ScanCell { coefficients, states })
+        let mut states = Aligned::zeros(batch * coefficients.states());
+        with_values::<T, _>(state, |state| {
+            let rows = states.chunks_exact_mut(coefficients.states());
+            for (states, row) in rows.zip(state.chunks_exact(dim * n * P::PARTS)) {
+                coefficients.load_states(row, 0..dim, states);
+            }
+            Ok(())
+        })?;
+        let shape = state.shape().clone();
+        Ok(ScanCell { coefficients, output, states, buffers: Buffers::new(), shape })
     }
 
     /// Number of rows.
@@ -54,42 +67,42 @@ impl<T: Real> ScanCell<T> {
                 self.coefficients.dim
             );
         }
-        dispatch(Step { cell: self, us, ys });
+        let ScanCell { coefficients: k, output, states, buffers, .. } = self;
+        let rows = states.chunks_exact_mut(k.states());
+        for ((states, us), ys) in rows.zip(us.chunks_exact(k.dim)).zip(ys.chunks_exact_mut(k.dim)) {
+            let us = Rows::of(us, 0, k.dim, 1, k.dim);
+            let ys = Rows { start: ys.as_mut_ptr(), stride: k.dim };
+            // SAFETY: both are one step of all channels, and the outputs are borrowed for this alone.
+            #[allow(unsafe_code)]
+            unsafe {
+                Piece {
+                    k,
+                    output: *output,
+                    channels: 0..k.dim,
+                    us,
+                    ys,
+                    steps: 1,
+                    far: false,
+                    states,
+                    buffers,
+                }
+                .run();
+            }
+        }
         Ok(())
     }
 
-    /// The state after the last step, `[batch, dim, n, 2]`.
+    /// The state after the last step, shaped as the one the cell began with.
     ///
     /// # Errors
     /// candle cannot make the tensor.
     pub fn state(&self) -> Result<Tensor> {
-        let Coefficients { dim, n, .. } = self.coefficients;
-        let row = dim * n * 2;
+        let k = &self.coefficients;
+        let row = k.dim * k.n * k.parts;
         let mut out = vec![T::ZERO; self.batch() * row];
-        let rows = self.states.chunks_exact(self.coefficients.states());
-        for (states, out) in rows.zip(out.chunks_exact_mut(row)) {
-            self.coefficients.store_state(states, out);
+        for (states, out) in self.states.chunks_exact(k.states()).zip(out.chunks_exact_mut(row)) {
+            k.store_states(states, 0..k.dim, out);
         }
-        tensor(out, (self.batch(), dim, n, 2))
-    }
-}
-
-struct Step<'a, T> {
-    cell: &'a mut ScanCell<T>,
-    us: &'a [T],
-    ys: &'a mut [T],
-}
-
-impl<T: Real> Kernel for Step<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Arith>(self) {
-        let ScanCell { coefficients, states } = self.cell;
-        let rows = states.chunks_exact_mut(coefficients.states());
-        let steps = self.us.chunks_exact(coefficients.dim).zip(self.ys.chunks_exact_mut(coefficients.dim));
-        for (states, (us, ys)) in rows.zip(steps) {
-            coefficients.step::<A>(us, states, ys);
-        }
+        tensor(out, &self.shape)
     }
 }
