@@ -71,12 +71,16 @@ impl<T: Real> Vector for Plain<T> {
     fn splat(value: T) -> Self {
         Plain([value; LANES])
     }
+    /// # Safety
+    /// The trait's.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn load(from: *const T) -> Self {
         // SAFETY: the caller promises as many numbers; an array has no stricter alignment than they.
         Plain(unsafe { *from.cast() })
     }
+    /// # Safety
+    /// The trait's.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn store(self, to: *mut T) {
@@ -171,12 +175,16 @@ impl<V: Vector> Vector for Pair<V> {
     fn splat(value: V::Number) -> Self {
         Pair(V::splat(value), V::splat(value))
     }
+    /// # Safety
+    /// The trait's.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn load(from: *const V::Number) -> Self {
         // SAFETY: the caller promises numbers for both.
         unsafe { Pair(V::load(from), V::load(from.add(V::LANES))) }
     }
+    /// # Safety
+    /// The trait's.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn store(self, to: *mut V::Number) {

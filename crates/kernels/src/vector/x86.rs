@@ -40,11 +40,15 @@ macro_rules! register {
                 // SAFETY: see above the `impl`.
                 unsafe { $name($splat(value)) }
             }
+            /// # Safety
+            /// The trait's.
             #[inline(always)]
             unsafe fn load(from: *const $number) -> Self {
                 // SAFETY: see above the `impl`.
                 unsafe { $name($load(from)) }
             }
+            /// # Safety
+            /// The trait's.
             #[inline(always)]
             unsafe fn store(self, to: *mut $number) {
                 // SAFETY: see above the `impl`.
