@@ -1,6 +1,6 @@
 //! One optimizer step after another: forward, loss over the steps the task puts in it, backward, clipping, update.
 
-use crate::inputs::windows;
+use crate::inputs::{windows, without_padding};
 use crate::model::Model;
 use crate::schedule::learning_rate;
 use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
@@ -146,6 +146,8 @@ impl Trainer {
     /// Loss and gradients of a batch, in the order of the parameters. With `tbptt`, chunk by chunk: each chunk starts from
     /// the state the one before it ended in, cut from its graph, and gradients add up.
     fn gradients(&self, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
+        let batch = without_padding(batch);
+        let batch = &*batch;
         let time = batch.inputs.time;
         let chunk = self.spec.tbptt.unwrap_or(time).max(1);
         let steps = batch.loss_steps();
