@@ -39,7 +39,7 @@ fn model(kind: &str, config: serde_json::Value, block: Block) -> ModelSpec {
 fn losses(model: &ModelSpec) -> Vec<f64> {
     let registry = seqbench::builtin();
     let task = registry.task("delayed-recall", &None).unwrap();
-    let (instance, _) = task.configure(&Value::from_json(&json!({"lag": 10}))).unwrap();
+    let (instance, _) = task.configure(&Value::from_json(&json!({"lag": 3}))).unwrap();
     let mut data = Data::new(&instance, 5);
     let spec = train_spec();
     let signature = instance.signature();

@@ -64,12 +64,14 @@ impl Activation for Silu {
     const NAME: &'static str = "silu";
     #[inline(always)]
     fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
-        x * T::logistic_each(x)
+        // What the logistic is held at there, times a huge x, would be no small number.
+        x.below(V::splat(T::of(-87.0)), V::zero(), x * T::logistic_each(x))
     }
     #[inline(always)]
     fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
         let gate = T::logistic_each(x);
-        gate * x.fma(V::splat(T::ONE) - gate, V::splat(T::ONE))
+        let slope = gate * x.fma(V::splat(T::ONE) - gate, V::splat(T::ONE));
+        x.below(V::splat(T::of(-87.0)), V::zero(), slope)
     }
 }
 

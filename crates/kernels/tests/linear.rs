@@ -30,6 +30,28 @@ fn values_and_gradients_equal_the_plain_formulation() {
     }
 }
 
+/// Where tiles, blocks of rows and shares of the weight gradient end in the middle.
+#[test]
+fn odd_sizes_equal_the_plain_formulation() {
+    let widths = [1, 3, 17, 100];
+    let mut sizes: Vec<[usize; 3]> = widths.iter().flat_map(|a| widths.map(|b| [5, *a, b])).collect();
+    sizes.extend([[1, 17, 3], [127, 3, 17], [129, 17, 3], [1000, 3, 17], [2500, 5, 3]]);
+    on_every_isa("odd_sizes_equal_the_plain_formulation", || {
+        for [rows, inputs, outputs] in &sizes {
+            let (xs, weight) =
+                (var(1, (*rows, *inputs), DType::F64), var(2, (*outputs, *inputs), DType::F64));
+            let bias = var(3, *outputs, DType::F64);
+            let got = linear(&xs, &weight, Some(&bias)).unwrap();
+            let want = reference::linear(&xs, &weight, Some(&bias)).unwrap();
+            assert_close(&format!("{rows} {inputs} {outputs}"), &got, &want, 1e-11);
+            let of = |ys: &Tensor| gradients(&weighted(&[ys]).unwrap(), &[&xs, &weight, &bias]);
+            for (which, (got, want)) in of(&got).iter().zip(&of(&want)).enumerate() {
+                assert_close(&format!("{rows} {inputs} {outputs}: gradient {which}"), got, want, 1e-11);
+            }
+        }
+    });
+}
+
 #[test]
 fn gradients_are_finite_differences() {
     let [xs, weight, bias] = inputs(DType::F64);

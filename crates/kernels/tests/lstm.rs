@@ -29,6 +29,13 @@ fn values_and_gradients_equal_the_unrolled_form() {
 }
 
 #[test]
+fn odd_sizes_equal_the_unrolled_form() {
+    on_every_isa("odd_sizes_equal_the_unrolled_form", || {
+        recurrence::odd_sizes_equal_the_unrolled_form(&LAYER)
+    });
+}
+
+#[test]
 fn gradients_are_finite_differences() {
     recurrence::gradients_are_finite_differences(&LAYER);
 }
