@@ -64,15 +64,20 @@ impl Activation for Silu {
     const NAME: &'static str = "silu";
     #[inline(always)]
     fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
-        // What the logistic is held at there, times a huge x, would be no small number.
-        x.below(V::splat(T::of(-87.0)), V::zero(), x * T::logistic_each(x))
+        x.below(floor(), V::zero(), x * T::logistic_each(x))
     }
     #[inline(always)]
     fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
         let gate = T::logistic_each(x);
         let slope = gate * x.fma(V::splat(T::ONE) - gate, V::splat(T::ONE));
-        x.below(V::splat(T::of(-87.0)), V::zero(), slope)
+        x.below(floor(), V::zero(), slope)
     }
+}
+
+/// Below it the logistic function is 0: what it is held at, times a huge x, would be no small number.
+#[inline(always)]
+fn floor<T: Real, V: Vector<Number = T>>() -> V {
+    V::splat(T::of(if size_of::<T>() == size_of::<f32>() { -87.0 } else { -740.0 }))
 }
 
 struct Forward<'a, T, F> {

@@ -35,6 +35,13 @@ fn values_and_gradients_equal_the_unrolled_form() {
 }
 
 #[test]
+fn odd_sizes_equal_the_unrolled_form() {
+    on_every_isa("odd_sizes_equal_the_unrolled_form", || {
+        LAYERS.iter().for_each(recurrence::odd_sizes_equal_the_unrolled_form);
+    });
+}
+
+#[test]
 fn gradients_are_finite_differences() {
     LAYERS.iter().for_each(recurrence::gradients_are_finite_differences);
 }
