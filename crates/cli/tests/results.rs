@@ -21,7 +21,8 @@ fn root() -> PathBuf {
 fn committed() -> Vec<(String, Vec<CellFiles>)> {
     let mut found = Vec::new();
     for experiment in folders(&root().join("results")) {
-        for machine in folders(&experiment) {
+        // The comparison with peers has rows of its own kind, and no cells.
+        for machine in folders(&experiment).into_iter().filter(|machine| machine.join("cells").is_dir()) {
             let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
             let path = format!("results/{}/{}", name(&experiment), name(&machine));
             found.push((path, Store::open(&machine).cells().unwrap()));
