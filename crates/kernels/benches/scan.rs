@@ -7,7 +7,7 @@ mod common;
 use candle_core::Tensor;
 use common::{bench, quick, tensor, train, values, var};
 use criterion::{Criterion, criterion_group, criterion_main};
-use seqbench_kernels::{ScanCell, ScanParameters, diagonal_scan};
+use seqbench_kernels::{ScanCell, ScanOutput, ScanParameters, diagonal_scan};
 use std::hint::black_box;
 
 const BATCH: usize = 32;
@@ -41,7 +41,8 @@ fn scans(criterion: &mut Criterion) {
             train(|| diagonal_scan(&us, &parameters, &state, None).unwrap().0);
         });
     }
-    let mut cell = ScanCell::<f32>::new(&parameters(128, 1), &tensor((1, 128, 1, 2), 0.0)).unwrap();
+    let mut cell =
+        ScanCell::<f32>::new(&parameters(128, 1), ScanOutput::Linear, &tensor((1, 128, 1, 2), 0.0)).unwrap();
     let (us, mut ys) = (values(128), vec![0.0; 128]);
     bench(criterion, "scan, decoded", "batch 1, width 128, 1 state", 128, || {
         cell.step(black_box(&us), &mut ys).unwrap();

@@ -79,8 +79,8 @@ pub(crate) fn expect_dtype(operation: &str, argument: &str, tensor: &Tensor, lik
 }
 
 /// Room for `len` values, every one of which the caller writes before anybody reads it: zeroing what a kernel
-/// then fills costs as much as a pass over it. Under test it is filled with NaN, so that a value read too
-/// early shows.
+/// then fills costs as much as a pass over it. With debug assertions it is filled with NaN, so that a value
+/// read too early shows.
 pub(crate) fn room<T: Real>(len: usize) -> Vec<T> {
     if cfg!(test) || cfg!(debug_assertions) {
         return vec![T::of(f64::NAN); len];
@@ -88,7 +88,7 @@ pub(crate) fn room<T: Real>(len: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     // SAFETY: the capacity is `len`, and `Real` is implemented for f32 and f64 alone, of which every bit
     // pattern is a value and nothing is dropped. Callers overwrite all of it before reading, which the tests
-    // hold them to by the NaN above.
+    // hold them to by the NaN above (`scripts/sanitize`).
     #[allow(unsafe_code, clippy::uninit_vec)]
     unsafe {
         values.set_len(len);
