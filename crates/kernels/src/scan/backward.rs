@@ -151,8 +151,8 @@ impl<T: Real> Adjoint<'_, T> {
             let (mut u, mut dy, mut du) = (us, dys, dus);
             if !direct {
                 let workspace = &mut *self.workspace;
-                workspace.u.fill(us, steps, count);
-                workspace.dy.fill(dys, steps, count);
+                workspace.u.fill::<V>(us, steps, count);
+                workspace.dy.fill::<V>(dys, steps, count);
                 (u, dy, du) = (workspace.u.rows().read(), workspace.dy.rows().read(), workspace.du.rows());
             }
             if GELU {
@@ -168,7 +168,7 @@ impl<T: Real> Adjoint<'_, T> {
                 self.retreat::<V, P, false>(here, state, u, dy, du);
             }
             if !direct {
-                self.workspace.du.spill(dus, steps, count);
+                self.workspace.du.spill::<V>(dus, steps, count);
             }
         }
     }
@@ -224,19 +224,20 @@ impl<T: Real> Adjoint<'_, T> {
         let mode = Mode::<V, P>::load(k, state, here.at);
         let kept = |part: usize| (here.chunk * k.n + state) * P * k.width + part * k.width;
         let zs = self.workspace.z.rows();
-        let hs = kept_states(&mut self.workspace.hs, state, P);
+        let hs = kept_states::<T, P>(&mut self.workspace.hs, state, here.steps);
         let mut h = [V::zero(); P];
         for part in 0..P {
             h[part] = load(self.boundaries, kept(part) + here.at);
-            store(h[part], hs, part * SPAN);
+            // SAFETY: the first of the states that `hs` has room for.
+            unsafe { hs[part].store(0, h[part]) };
         }
-        for (step, hs) in hs.chunks_exact_mut(P * SPAN).skip(1).enumerate().take(here.steps) {
-            // SAFETY: the caller's promise; a buffer has room for every step.
+        for step in 0..here.steps {
+            // SAFETY: the caller's promise; buffers have room for every step, and `hs` for one more.
             unsafe {
                 let u = us.load::<V>(step);
                 mode.advance(&mut h, u);
                 for part in 0..P {
-                    store(h[part], hs, part * SPAN);
+                    hs[part].store(step + 1, h[part]);
                 }
                 if OUTPUTS == SUM {
                     zs.store(step, mode.read(&h, zs.read().load(step)));
@@ -266,7 +267,7 @@ impl<T: Real> Adjoint<'_, T> {
         let mode = Mode::<V, P>::load(k, state, here.at);
         let place = |part: usize| (state * P + part) * k.width + here.at;
         let Workspace { hs, carried, last, .. } = &mut *self.workspace;
-        let hs = &*kept_states(hs, state, P);
+        let hs = kept_states::<T, P>(hs, state, here.steps).map(|rows| rows.read());
         let mut g = [V::zero(); P];
         for part in 0..P {
             g[part] = load::<V>(carried, place(part));
@@ -283,7 +284,8 @@ impl<T: Real> Adjoint<'_, T> {
             }
             let mut after = [V::zero(); P];
             for part in 0..P {
-                after[part] = load(hs, (piece.end * P + part) * SPAN);
+                // SAFETY: `hs` has one state more than the chunk has steps.
+                after[part] = unsafe { hs[part].load(piece.end) };
             }
             for step in piece.rev() {
                 // SAFETY: the caller's promise.
@@ -297,7 +299,7 @@ impl<T: Real> Adjoint<'_, T> {
                     };
                     let mut before = [V::zero(); P];
                     for part in 0..P {
-                        before[part] = load(hs, (step * P + part) * SPAN);
+                        before[part] = hs[part].load(step);
                     }
                     let du = adjoint(&mode, &mut g, &mut sums, before, after, u, dy, du);
                     after = before;
@@ -345,11 +347,17 @@ const NOTHING: u8 = 0;
 const SUM: u8 = 1;
 const WHOLE: u8 = 2;
 
-/// One state's `[1 + step, parts, SPAN]` in the workspace.
+/// One state's parts, each `[1 + step]` registers, in the workspace's `[n, 1 + step, parts, SPAN]`.
 #[inline(always)]
-fn kept_states<T>(hs: &mut [T], state: usize, parts: usize) -> &mut [T] {
-    let each = (CHUNK + 1) * parts * SPAN;
-    &mut hs[state * each..][..each]
+fn kept_states<T, const P: usize>(hs: &mut [T], state: usize, steps: usize) -> [Rows<*mut T>; P] {
+    assert!(steps <= CHUNK);
+    let each = (CHUNK + 1) * P * SPAN;
+    let start = hs[state * each..][..each].as_mut_ptr();
+    let mut rows = [Rows { start, stride: P * SPAN }; P];
+    for (part, rows) in rows.iter_mut().enumerate() {
+        rows.start = start.wrapping_add(part * SPAN);
+    }
+    rows
 }
 
 /// One step of the adjoint recurrence: `g` holds ∂L/∂h_t without this step's output when it comes in, and

@@ -1,7 +1,7 @@
 //! Columns of matrices `[time, dim]`: what one task of a scan reads and writes of memory that others share.
 
 use crate::real::Real;
-use crate::vector::{Aligned, MOST, Vector};
+use crate::vector::{Aligned, MOST, Vector, load, store};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -155,7 +155,9 @@ pub(super) struct Buffer<T, const WIDE: usize = SPAN>(Aligned<T>);
 
 impl<T: Real, const WIDE: usize> Buffer<T, WIDE> {
     pub(super) fn new() -> Self {
-        Buffer(Aligned::zeros(CHUNK * WIDE))
+        // Some more, so that buffers made one after the other do not agree in the last twelve bits of their
+        // addresses, by which the processor first tells a load from an earlier store.
+        Buffer(Aligned::zeros(CHUNK * WIDE + 192))
     }
 
     /// All of it.
@@ -176,18 +178,29 @@ impl<T: Real, const WIDE: usize> Buffer<T, WIDE> {
         &mut self.0[step * WIDE..][..WIDE]
     }
 
-    /// Copies steps of `count` channels in, with zeros in the lanes beyond.
+    /// Copies steps of `count` channels in, with zeros in the lanes up to a whole number of registers.
     ///
     /// # Safety
     /// The rows hold `steps` steps of `count` channels.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(super) unsafe fn fill(&mut self, from: Rows<*const T>, steps: usize, count: usize) {
-        for (step, to) in self.0.chunks_exact_mut(WIDE).enumerate().take(steps) {
+    pub(super) unsafe fn fill<V: Vector<Number = T>>(
+        &mut self,
+        from: Rows<*const T>,
+        steps: usize,
+        count: usize,
+    ) {
+        let whole = count - count % V::LANES;
+        for step in 0..steps {
+            let to = self.row_mut(step);
             // SAFETY: the caller's promise.
             let from = unsafe { std::slice::from_raw_parts(from.start.add(step * from.stride), count) };
-            to[..count].copy_from_slice(from);
-            to[count..].fill(T::ZERO);
+            for at in (0..whole).step_by(V::LANES) {
+                store(load::<V>(from, at), to, at);
+            }
+            if whole < count {
+                store(V::load_part(&from[whole..]), to, whole);
+            }
         }
     }
 
@@ -197,11 +210,18 @@ impl<T: Real, const WIDE: usize> Buffer<T, WIDE> {
     /// The rows hold `steps` steps of `count` channels, and those are this task's alone.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(super) unsafe fn spill(&self, to: Rows<*mut T>, steps: usize, count: usize) {
-        for (step, from) in self.0.chunks_exact(WIDE).enumerate().take(steps) {
+    pub(super) unsafe fn spill<V: Vector<Number = T>>(&self, to: Rows<*mut T>, steps: usize, count: usize) {
+        let whole = count - count % V::LANES;
+        for step in 0..steps {
+            let from = self.row(step);
             // SAFETY: the caller's promise.
             let to = unsafe { std::slice::from_raw_parts_mut(to.start.add(step * to.stride), count) };
-            to.copy_from_slice(&from[..count]);
+            for at in (0..whole).step_by(V::LANES) {
+                store(load::<V>(from, at), to, at);
+            }
+            if whole < count {
+                load::<V>(from, whole).store_part(&mut to[whole..]);
+            }
         }
     }
 }

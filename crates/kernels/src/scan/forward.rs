@@ -192,7 +192,7 @@ impl<T: Real> Piece<'_, T> {
             // SAFETY: the rows hold the block, which lies within the channels, or are buffers, which hold any.
             unsafe {
                 if !direct {
-                    self.buffers.u.fill(us, self.steps, count);
+                    self.buffers.u.fill::<V>(us, self.steps, count);
                     (u, y) = (self.buffers.u.rows().read(), self.buffers.y.rows());
                 }
                 if self.k.n == 1 {
@@ -209,7 +209,7 @@ impl<T: Real> Piece<'_, T> {
                     }
                 }
                 if !direct {
-                    self.buffers.y.spill(ys, self.steps, count);
+                    self.buffers.y.spill::<V>(ys, self.steps, count);
                 }
             }
             at += count;

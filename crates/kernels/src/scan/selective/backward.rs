@@ -129,9 +129,9 @@ impl<T: Real> Adjoint<'_, T> {
         // SAFETY: the rows hold the steps and channels.
         #[allow(unsafe_code)]
         unsafe {
-            w.u.fill(us, steps, count);
-            w.delta.fill(deltas, steps, count);
-            w.dy.fill(dys, steps, count);
+            w.u.fill::<V>(us, steps, count);
+            w.delta.fill::<V>(deltas, steps, count);
+            w.dy.fill::<V>(dys, steps, count);
         }
         for step in 0..steps {
             for at in (0..count).step_by(V::LANES) {
@@ -158,8 +158,8 @@ impl<T: Real> Adjoint<'_, T> {
         // gradients by now.
         #[allow(unsafe_code)]
         unsafe {
-            self.workspace.dv.spill(Rows { start: us, stride: dim }, steps, count);
-            self.workspace.ddelta.spill(Rows { start: deltas, stride: dim }, steps, count);
+            self.workspace.dv.spill::<V>(Rows { start: us, stride: dim }, steps, count);
+            self.workspace.ddelta.spill::<V>(Rows { start: deltas, stride: dim }, steps, count);
         }
     }
 
@@ -252,7 +252,8 @@ impl<T: Real> Adjoint<'_, T> {
             let here = first..first + steps * stride;
             (self.gradients.b.slice(here.clone()), self.gradients.c.slice(here))
         };
-        for (step, mix) in self.workspace.mixes.chunks_exact(2 * P * MOST).enumerate().take(steps) {
+        for step in 0..steps {
+            let mix = &self.workspace.mixes[step * 2 * P * MOST..][..2 * P * MOST];
             for part in 0..P {
                 let to = step * stride + state * P + part;
                 b[to] = load::<V::Group>(mix, part * MOST).sum();

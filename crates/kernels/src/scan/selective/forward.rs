@@ -66,37 +66,37 @@ impl<T: Real> Piece<'_, T> {
     /// # Safety
     /// `ys` holds the steps of the group's channels, which are this task's alone.
     #[allow(unsafe_code)]
-    pub(super) unsafe fn run(mut self) {
-        let Sizes { dim, .. } = self.k.sizes;
-        let (at, count, steps) = (self.channels.start, self.channels.len(), self.steps);
-        let us = Rows::of(self.inputs.us, at, dim, steps, count);
-        let deltas = Rows::of(self.inputs.deltas, at, dim, steps, count);
-        // SAFETY: the rows hold the steps and channels; for `ys` the caller promises so.
-        unsafe {
-            self.buffers.v.fill(us, steps, count);
-            self.buffers.delta.fill(deltas, steps, count);
-            dispatch(Run(&mut self));
-            self.buffers.y.spill(self.ys, steps, count);
-        }
+    pub(super) unsafe fn run(self) {
+        dispatch(Promised(self));
     }
 }
 
-struct Run<'a, 'b, T>(&'a mut Piece<'b, T>);
+/// A piece of which [`Piece::run`]'s promise was given.
+struct Promised<'a, T>(Piece<'a, T>);
 
-impl<T: Real> Kernel for Run<'_, '_, T> {
+impl<T: Real> Kernel for Promised<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Arith>(self) {
-        let piece = self.0;
-        let mut at = 0;
-        while at < piece.channels.len() {
-            if piece.k.sizes.parts == 1 {
-                piece.block::<A::Vector<T>, 1>(at);
-            } else {
-                piece.block::<A::Vector<T>, 2>(at);
+        let mut piece = self.0;
+        let Sizes { dim, parts, .. } = piece.k.sizes;
+        let (at, count, steps) = (piece.channels.start, piece.channels.len(), piece.steps);
+        let us = Rows::of(piece.inputs.us, at, dim, steps, count);
+        let deltas = Rows::of(piece.inputs.deltas, at, dim, steps, count);
+        // SAFETY: the rows hold the steps and channels; for the outputs it was promised.
+        #[allow(unsafe_code)]
+        unsafe {
+            piece.buffers.v.fill::<A::Vector<T>>(us, steps, count);
+            piece.buffers.delta.fill::<A::Vector<T>>(deltas, steps, count);
+            for at in (0..count).step_by(A::Vector::<T>::LANES) {
+                if parts == 1 {
+                    piece.block::<A::Vector<T>, 1>(at);
+                } else {
+                    piece.block::<A::Vector<T>, 2>(at);
+                }
             }
-            at += A::Vector::<T>::LANES;
+            piece.buffers.y.spill::<A::Vector<T>>(piece.ys, steps, count);
         }
     }
 }
@@ -121,14 +121,15 @@ impl<T: Real> Piece<'_, T> {
                 let place = (state * P + part) * width + channel;
                 (a[part], h[part]) = (load(&self.k.a, place), load(self.states, place));
             }
-            let rows = self.inputs.b.chunks_exact(n * P).zip(self.inputs.c.chunks_exact(n * P));
-            for (step, (b, c)) in rows.enumerate().take(self.steps) {
+            for step in 0..self.steps {
+                let b = &self.inputs.b[(step * n + state) * P..][..P];
+                let c = &self.inputs.c[(step * n + state) * P..][..P];
                 let delta = load::<V>(delta.row(step), at);
                 let v = load::<V>(v.row(step), at);
                 let decay = decay::<T, V, P>(&a, delta);
-                advance(&decay, &mut h, v, &b[state * P..][..P]);
+                advance(&decay, &mut h, v, b);
                 let to = y.row_mut(step);
-                store(read(&h, &c[state * P..][..P], load::<V>(to, at)), to, at);
+                store(read(&h, c, load::<V>(to, at)), to, at);
             }
             for part in 0..P {
                 store(h[part], self.states, (state * P + part) * width + channel);
