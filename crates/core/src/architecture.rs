@@ -56,6 +56,23 @@ pub trait SequenceCore: Send + Sync {
         lengths: Option<&[usize]>,
     ) -> Result<(Tensor, State)>;
 
+    /// `xs + forward(norm(xs))`, for a core that computes norm and residual together with its own first and last maps:
+    /// values are those of the composition bit for bit, in fewer passes over memory. `None` where it does not, which
+    /// any core may leave at that.
+    ///
+    /// # Errors
+    /// As [`SequenceCore::forward`].
+    fn forward_in_block(
+        &self,
+        xs: &Tensor,
+        norm: &BlockNorm<'_>,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<Option<(Tensor, State)>> {
+        let _ = (xs, norm, state, lengths);
+        Ok(None)
+    }
+
     /// The state before the first step, for a batch.
     ///
     /// # Errors
@@ -79,6 +96,17 @@ pub trait SequenceCore: Send + Sync {
     /// # Errors
     /// The parameters are not single-precision CPU tensors, or memory is short.
     fn decoder(&self, batch: usize, capacity: usize) -> Result<Box<dyn Decoder + '_>>;
+}
+
+/// The norm before the core of a residual block: layer norm with a bias, root-mean-square norm without.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockNorm<'a> {
+    /// `[dim]`
+    pub weight: &'a Tensor,
+    /// `[dim]`
+    pub bias: Option<&'a Tensor>,
+    /// Added to the variance, or to the mean square.
+    pub epsilon: f64,
 }
 
 /// Decoding in place: one token a call, no graph, no allocation per token.

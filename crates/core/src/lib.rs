@@ -18,7 +18,8 @@ pub mod state;
 pub mod task;
 
 pub use architecture::{
-    AnyArchitecture, Architecture, ArchitectureInfo, ConfiguredCore, Decoder, Dims, SequenceCore, StepDecoder,
+    AnyArchitecture, Architecture, ArchitectureInfo, BlockNorm, ConfiguredCore, Decoder, Dims, SequenceCore,
+    StepDecoder,
 };
 pub use batch::{Batch, Evidence, InputData, Inputs, Scored, Targets};
 pub use error::{Error, Result};

@@ -8,11 +8,12 @@ use crate::spec::{Block, ModelSpec, Norm};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::config::Value;
 use seqbench_core::{
-    ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, ParameterStore, Params, Registry, Result,
-    SequenceCore, Signature, State,
+    BlockNorm, ConfiguredCore, Dims, Error, InputData, InputKind, Inputs, ParameterStore, Params, Registry,
+    Result, SequenceCore, Signature, State,
 };
-use seqbench_kernels::{add, gather_steps};
+use seqbench_kernels::{self as kernels, add, gather_steps};
 use seqbench_layers::{Embedding, LayerNorm, Linear, Mlp, RmsNorm, sinusoidal};
+use std::sync::{Mutex, PoisonError};
 
 /// What a model carries between two chunks of a sequence.
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ pub struct Model {
     pub(crate) norm: Option<AnyNorm>,
     pub(crate) readout: Linear,
     pub(crate) positions: bool,
+    sinusoids: Mutex<Option<(Vec<u32>, Tensor)>>,
     width: usize,
 }
 
@@ -79,11 +81,15 @@ impl AnyNorm {
         })
     }
 
-    pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+    pub(crate) fn parameters(&self) -> kernels::Norm<'_> {
         match self {
-            AnyNorm::Layer(norm) => norm.forward(xs),
-            AnyNorm::Rms(norm) => norm.forward(xs),
+            AnyNorm::Layer(norm) => norm.parameters(),
+            AnyNorm::Rms(norm) => norm.parameters(),
         }
+    }
+
+    pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        Ok(self.parameters().forward(xs)?)
     }
 }
 
@@ -136,7 +142,7 @@ impl Model {
             Block::Residual => Some(AnyNorm::new(spec.norm, &params.under("norm"), width)?),
         };
         let readout = Linear::new(&params.under("readout"), width, signature.output.width())?;
-        Ok(Model { encoder, layers, norm, readout, positions, width })
+        Ok(Model { encoder, layers, norm, readout, positions, sinusoids: Mutex::new(None), width })
     }
 
     /// Fresh parameters of the model, in single precision.
@@ -199,7 +205,24 @@ impl Model {
         if !self.positions {
             return Ok(xs);
         }
-        Ok(xs.add(&sinusoidal(positions, inputs.time, self.width, xs.dtype(), xs.device())?)?)
+        Ok(add(&xs, &self.sinusoids(positions, &xs)?)?)
+    }
+
+    /// Positions for `xs` `[batch, time, width]`: of one row for all where they begin together, as in training. Kept
+    /// until others are asked for.
+    fn sinusoids(&self, starts: &[u32], xs: &Tensor) -> Result<Tensor> {
+        let together = starts.iter().all(|start| Some(start) == starts.first());
+        let starts = if together { &starts[..starts.len().min(1)] } else { starts };
+        let mut kept = self.sinusoids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, waves)) = &*kept
+            && of == starts
+            && waves.dim(1)? == xs.dim(1)?
+        {
+            return Ok(if together { waves.squeeze(0)? } else { waves.clone() });
+        }
+        let waves = sinusoidal(starts, xs.dim(1)?, self.width, xs.dtype(), xs.device())?;
+        *kept = Some((starts.to_vec(), waves.clone()));
+        Ok(if together { waves.squeeze(0)? } else { waves })
     }
 
     /// Runs inputs through encoder and layers: the outputs before the readout, `[batch, time, width]`, and the state
@@ -289,11 +312,18 @@ impl Layer {
         let Some(residual) = &self.residual else {
             return self.core.forward(xs, Some(state), lengths);
         };
-        let (ys, state) = self.core.forward(&residual.norm.forward(xs)?, Some(state), lengths)?;
-        let mut xs = add(xs, &ys)?;
-        if let Some((norm, mlp)) = &residual.mlp {
-            xs = add(&xs, &mlp.forward(&norm.forward(&xs)?)?)?;
-        }
-        Ok((xs, state))
+        let norm = residual.norm.parameters();
+        let stated = BlockNorm { weight: norm.weight, bias: norm.bias, epsilon: norm.eps };
+        let (xs, state) = match self.core.forward_in_block(xs, &stated, Some(state), lengths)? {
+            Some(computed) => computed,
+            None => {
+                let (ys, state) = self.core.forward(&norm.forward(xs)?, Some(state), lengths)?;
+                (add(xs, &ys)?, state)
+            }
+        };
+        Ok(match &residual.mlp {
+            Some((norm, mlp)) => (mlp.forward_in_block(&xs, &norm.parameters())?, state),
+            None => (xs, state),
+        })
     }
 }

@@ -4,7 +4,7 @@
 //! function) and its SiLU, section 2. The backward pass recomputes from the input, so nothing is stored.
 
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::plumbing::{fused, operand, tensor, with_values};
+use crate::plumbing::{fused, operand, room, tensor, with_all};
 use crate::real::Real;
 use crate::reference;
 use crate::rows::each_block;
@@ -127,7 +127,7 @@ impl<T: Real, F: Activation> Kernel for Backward<'_, T, F> {
 }
 
 fn forward<T: Real, F: Activation>(xs: &[T]) -> CpuStorage {
-    let mut ys = vec![T::ZERO; xs.len()];
+    let mut ys = room(xs.len());
     each_block(&mut ys, BLOCK, xs.len(), |index, ys| {
         let xs = &xs[index * BLOCK..][..ys.len()];
         dispatch(Forward { xs, ys, function: PhantomData::<F> });
@@ -136,16 +136,14 @@ fn forward<T: Real, F: Activation>(xs: &[T]) -> CpuStorage {
 }
 
 fn backward<T: Real, F: Activation>(xs: &Tensor, grads: &Tensor) -> Result<Tensor> {
-    let mut out = vec![T::ZERO; xs.elem_count()];
-    with_values::<T, _>(xs, |xs| {
-        with_values::<T, _>(grads, |grads| {
-            each_block(&mut out, BLOCK, xs.len(), |index, out| {
-                let xs = &xs[index * BLOCK..][..out.len()];
-                let grads = &grads[index * BLOCK..][..out.len()];
-                dispatch(Backward { xs, grads, out, function: PhantomData::<F> });
-            });
-            Ok(())
-        })
+    let mut out = room(xs.elem_count());
+    with_all::<T, _, 2>([xs, grads], |[xs, grads]| {
+        each_block(&mut out, BLOCK, xs.len(), |index, out| {
+            let xs = &xs[index * BLOCK..][..out.len()];
+            let grads = &grads[index * BLOCK..][..out.len()];
+            dispatch(Backward { xs, grads, out, function: PhantomData::<F> });
+        });
+        Ok(())
     })?;
     tensor(out, xs.shape())
 }

@@ -28,16 +28,25 @@ pub(crate) fn with_all<T: Real, R, const N: usize>(
     tensors: [&Tensor; N],
     use_them: impl FnOnce([&[T]; N]) -> Result<R>,
 ) -> Result<R> {
+    with_each(&tensors, |values| {
+        let mut each: [&[T]; N] = [&[]; N];
+        each.copy_from_slice(values);
+        use_them(each)
+    })
+}
+
+/// [`with_values`] for a number of tensors that is known only when it runs.
+pub(crate) fn with_each<T: Real, R>(
+    tensors: &[&Tensor],
+    use_them: impl FnOnce(&[&[T]]) -> Result<R>,
+) -> Result<R> {
     let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
     let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
-    let mut values: [&[T]; N] = [&[]; N];
-    for (values, (storage, layout)) in values.iter_mut().zip(&guards) {
-        match &**storage {
-            candle_core::Storage::Cpu(cpu) => *values = operand(cpu, layout)?,
-            _ => candle_core::bail!("a CPU kernel was given a tensor on another device"),
-        }
-    }
-    use_them(values)
+    let values = guards.iter().map(|(storage, layout)| match &**storage {
+        candle_core::Storage::Cpu(cpu) => operand(cpu, layout),
+        _ => candle_core::bail!("a CPU kernel was given a tensor on another device"),
+    });
+    use_them(&values.collect::<Result<Vec<_>>>()?)
 }
 
 /// A CPU tensor from values in row-major order.

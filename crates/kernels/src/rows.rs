@@ -97,12 +97,15 @@ pub(crate) fn each_block_of_two<T: Send>(
 
 /// Sums `parts`, `[blocks, width]`, over the blocks in order.
 pub(crate) fn combine<T: Real>(parts: &[T], width: usize) -> Vec<T> {
+    const BLOCK: usize = 1 << 12;
     let mut total = vec![T::ZERO; width];
-    for part in parts.chunks(width.max(1)) {
-        for (sum, value) in total.iter_mut().zip(part) {
-            *sum += *value;
+    each_block(&mut total, BLOCK, parts.len(), |index, total| {
+        for part in parts.chunks(width.max(1)) {
+            for (sum, value) in total.iter_mut().zip(&part[index * BLOCK..]) {
+                *sum += *value;
+            }
         }
-    }
+    });
     total
 }
 

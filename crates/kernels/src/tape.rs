@@ -12,6 +12,7 @@
 //! model, say), the gradient that reaches their result is handed to candle's `backward`, whose leaves are our
 //! results and the parameters again. Without a tape every operation builds candle's graph as usual.
 
+use crate::residual;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, TensorId,
     Var, bail,
@@ -29,6 +30,27 @@ pub(crate) trait Reverse {
         results: &[Tensor],
         gradients: &[Option<Tensor>],
     ) -> Result<Vec<Option<Tensor>>>;
+
+    /// [`Reverse::reverse`] with what the first operand's gradient has already from elsewhere, which is part of
+    /// what is returned for it: an operation that writes that gradient anyway adds in the same pass.
+    fn reverse_onto(
+        &self,
+        operands: &[Tensor],
+        results: &[Tensor],
+        gradients: &[Option<Tensor>],
+        onto: Option<Tensor>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let mut found = self.reverse(operands, results, gradients)?;
+        let Some(onto) = onto else { return Ok(found) };
+        if found.is_empty() {
+            found.push(None);
+        }
+        found[0] = Some(match found[0].take() {
+            Some(gradient) => residual::sum(&onto, &gradient)?,
+            None => onto,
+        });
+        Ok(found)
+    }
 }
 
 struct Node {
@@ -57,7 +79,7 @@ impl Gradients {
 
     fn add(&mut self, id: TensorId, gradient: Tensor) -> Result<()> {
         let sum = match self.0.remove(&id) {
-            Some(sum) => sum.add(&gradient)?,
+            Some(sum) => residual::sum(&sum, &gradient)?,
             None => gradient,
         };
         self.0.insert(id, sum);
@@ -99,7 +121,8 @@ impl Tape {
             if mine.iter().all(Option::is_none) {
                 continue;
             }
-            let found = operation.reverse(&operands, &results, &mine)?;
+            let onto = operands.first().and_then(|operand| gradients.0.remove(&operand.id()));
+            let found = operation.reverse_onto(&operands, &results, &mine, onto)?;
             drop((operation, results, mine));
             for (operand, gradient) in operands.iter().zip(found) {
                 match gradient {
@@ -161,6 +184,12 @@ impl CustomOp1 for Seed {
 /// [`note`]. Otherwise it builds candle's graph, or none.
 pub(crate) fn records(operands: &[&Tensor]) -> bool {
     NODES.with_borrow(Option::is_some) && operands.iter().any(|operand| operand.track_op())
+}
+
+/// Whether candle's graph is to be built: one of these is tracked and no tape records. candle's operations have at
+/// most three operands, so one of more is then composed of several.
+pub(crate) fn wants_graph(operands: &[Tensor]) -> bool {
+    NODES.with_borrow(Option::is_none) && operands.iter().any(Tensor::track_op)
 }
 
 /// Notes an operation on the tape; the results are what [`result`] or a view of a recorded tensor gave.

@@ -3,6 +3,7 @@
 use crate::linear::Linear;
 use candle_core::Tensor;
 use seqbench_core::{Params, Result};
+use seqbench_kernels::{Norm, add, feed_forward};
 
 /// Linear, GELU, linear: Vaswani et al. 2017, "Attention Is All You Need", eq. 2, with the GELU of Hendrycks
 /// and Gimpel 2016 in place of the rectifier, as in GPT-2.
@@ -32,6 +33,17 @@ impl Mlp {
         self.down.forward(&seqbench_kernels::gelu(&self.up.forward(xs)?)?)
     }
 
+    /// `x + mlp(norm(x))`, the half of a residual block: `[.., dim] -> [.., dim]`, in one pass over the rows.
+    ///
+    /// # Errors
+    /// Another width or type, named with both shapes.
+    pub fn forward_in_block(&self, xs: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
+        if let (Some(up), Some(down)) = (self.up.bias(), self.down.bias()) {
+            return Ok(feed_forward(xs, norm, (self.up.weight(), up), (self.down.weight(), down))?);
+        }
+        Ok(add(xs, &self.forward(&norm.forward(xs)?)?)?)
+    }
+
     /// The map to the hidden width.
     pub fn up(&self) -> &Linear {
         &self.up
@@ -58,6 +70,15 @@ mod tests {
         assert_eq!(params.store().count(), 7 * 11 * 2 + 7 + 11);
         let names = [("up.weight", false), ("up.bias", true), ("down.weight", false), ("down.bias", true)];
         assert_all_reached(&params, &ys, &names);
+    }
+
+    #[test]
+    fn in_a_block_it_is_the_same_network() {
+        let mlp = Mlp::new(&fresh(DType::F64), 7, 11).unwrap();
+        let norm = crate::LayerNorm::new(&fresh(DType::F64), 7).unwrap();
+        let xs = inputs((3, 2, 7), DType::F64);
+        let composed = (&xs + mlp.forward(&norm.forward(&xs).unwrap()).unwrap()).unwrap();
+        assert_eq!(flat(&mlp.forward_in_block(&xs, &norm.parameters()).unwrap()), flat(&composed));
     }
 
     #[test]

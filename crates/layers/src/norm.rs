@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use seqbench_core::{Init, Params, Result};
+use seqbench_kernels::Norm;
 
 /// Added to the variance, or to the mean square: PyTorch's default for `nn.LayerNorm`.
 pub const EPSILON: f64 = 1e-5;
@@ -41,6 +42,11 @@ impl LayerNorm {
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }
+
+    /// For an operation that normalises first.
+    pub fn parameters(&self) -> Norm<'_> {
+        Norm { weight: &self.weight, bias: Some(&self.bias), eps: EPSILON }
+    }
 }
 
 /// Root-mean-square normalisation: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
@@ -69,6 +75,11 @@ impl RmsNorm {
     /// The gain, `[dim]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
+    }
+
+    /// For an operation that normalises first.
+    pub fn parameters(&self) -> Norm<'_> {
+        Norm { weight: &self.weight, bias: None, eps: EPSILON }
     }
 }
 

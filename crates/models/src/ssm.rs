@@ -41,12 +41,12 @@
 use crate::check;
 use crate::discretisation::{Coefficients, Recurrence, Start};
 use candle_core::{DType, Device, Tensor};
-use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
+use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::state::State;
 use seqbench_kernels::{
-    self as kernels, LinearCell, RealScanParameters, ScanCell, ScanOutput, ScanParameters,
+    self as kernels, LinearCell, Norm, RealScanParameters, ScanCell, ScanOutput, ScanParameters,
 };
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -330,6 +330,29 @@ impl Core {
         })
     }
 
+    /// What W_out is applied to: everything behind the map into the recurrence, and the state after it.
+    fn scan(
+        &self,
+        xs: &Tensor,
+        us: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<(Tensor, State)> {
+        let (batch, time) = check::input("ssm", xs, self.dim)?;
+        check::lengths("ssm", lengths, batch, time)?;
+        let fresh;
+        let state = match state {
+            Some(state) => state,
+            None => {
+                fresh = self.initial_state(batch)?;
+                &fresh
+            }
+        };
+        let s = check::entry("ssm", state, "s", &self.shape(batch))?;
+        let (zs, s) = self.scanned()?.run(&us(xs)?, s, lengths)?;
+        Ok((zs, State::empty().with("s", s)))
+    }
+
     fn shape(&self, batch: usize) -> Vec<usize> {
         let mut shape = vec![batch, self.dim, self.states];
         if self.c_im.is_some() {
@@ -346,21 +369,23 @@ impl SequenceCore for Core {
         state: Option<&State>,
         lengths: Option<&[usize]>,
     ) -> Result<(Tensor, State)> {
-        let (batch, time) = check::input("ssm", xs, self.dim)?;
-        check::lengths("ssm", lengths, batch, time)?;
-        let fresh;
-        let state = match state {
-            Some(state) => state,
-            None => {
-                fresh = self.initial_state(batch)?;
-                &fresh
-            }
-        };
-        let s = check::entry("ssm", state, "s", &self.shape(batch))?;
-        let us = kernels::linear(xs, &self.w_in[0], Some(&self.w_in[1]))?;
-        let (zs, s) = self.scanned()?.run(&us, s, lengths)?;
-        let ys = kernels::linear(&zs, &self.w_out[0], Some(&self.w_out[1]))?;
-        Ok((ys, State::empty().with("s", s)))
+        let us = |xs: &Tensor| kernels::linear(xs, &self.w_in[0], Some(&self.w_in[1]));
+        let (zs, state) = self.scan(xs, us, state, lengths)?;
+        Ok((kernels::linear(&zs, &self.w_out[0], Some(&self.w_out[1]))?, state))
+    }
+
+    fn forward_in_block(
+        &self,
+        xs: &Tensor,
+        norm: &BlockNorm<'_>,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<Option<(Tensor, State)>> {
+        let norm = Norm { weight: norm.weight, bias: norm.bias, eps: norm.epsilon };
+        let us = |xs: &Tensor| kernels::normed_linear(xs, &norm, &self.w_in[0], Some(&self.w_in[1]));
+        let (zs, state) = self.scan(xs, us, state, lengths)?;
+        let ys = kernels::linear_onto(&zs, &self.w_out[0], Some(&self.w_out[1]), xs)?;
+        Ok(Some((ys, state)))
     }
 
     fn initial_state(&self, batch: usize) -> Result<State> {

@@ -39,13 +39,13 @@
 
 use crate::{check, init};
 use candle_core::{DType, Device, Tensor};
-use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
+use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
 use seqbench_kernels::{
-    self as kernels, AttentionCell, AttentionOptions, LinearCell, PackedOptions, Rope, RopeCell,
+    self as kernels, AttentionCell, AttentionOptions, LinearCell, Norm, PackedOptions, Rope, RopeCell,
 };
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +219,45 @@ impl Core {
         }
     }
 
+    /// What W_o is applied to, `[batch, time, D]`, and the state after it. `project` maps xs to the heads' queries, keys
+    /// and values, given the bias.
+    fn mix(
+        &self,
+        xs: &Tensor,
+        project: impl FnOnce(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<(Tensor, State)> {
+        let (batch, time) = check::input("transformer", xs, self.dim)?;
+        check::lengths("transformer", lengths, batch, time)?;
+        let fresh;
+        let state = match state {
+            Some(state) => state,
+            None => {
+                fresh = self.initial_state(batch)?;
+                &fresh
+            }
+        };
+        let (kv, position) = self.past(state, batch)?;
+        let bias = Tensor::cat(&self.in_bias, 0)?;
+        // [batch, time, 3D]
+        let qkv = project(xs, &bias)?;
+        let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
+        // [batch, time, D] and [batch, context + time, 2D]
+        let (mixed, kv) = if past.iter().all(|past| *past == 0) {
+            self.begin(&qkv)?
+        } else {
+            self.go_on(&qkv, kv, &position, &past)?
+        };
+        let read = |row: usize| lengths.map_or(time, |lengths| lengths[row]);
+        let ends: Vec<usize> = past.iter().enumerate().map(|(row, past)| past + read(row)).collect();
+        let kept = ends.iter().copied().max().unwrap_or(0);
+        let kv = if kept < kv.dim(1)? { kv.narrow(1, 0, kept)? } else { kv };
+        let ends = ends.into_iter().map(position_of).collect::<Result<Vec<_>>>()?;
+        let position = Tensor::from_vec(ends, batch, xs.device())?;
+        Ok((mixed, State::empty().with("kv", kv).with("position", position)))
+    }
+
     /// What tokens from position 0 on, whose projections are `qkv` `[batch, time, 3D]`, see, and the keys and values
     /// they leave.
     fn begin(&self, qkv: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -287,36 +326,22 @@ impl SequenceCore for Core {
         state: Option<&State>,
         lengths: Option<&[usize]>,
     ) -> Result<(Tensor, State)> {
-        let (batch, time) = check::input("transformer", xs, self.dim)?;
-        check::lengths("transformer", lengths, batch, time)?;
-        let fresh;
-        let state = match state {
-            Some(state) => state,
-            None => {
-                fresh = self.initial_state(batch)?;
-                &fresh
-            }
-        };
-        let (kv, position) = self.past(state, batch)?;
-        let bias = Tensor::cat(&self.in_bias, 0)?;
-        // [batch, time, 3D]
-        let qkv = kernels::linear(xs, &self.in_weight, Some(&bias))?;
-        let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
-        // [batch, time, D] and [batch, context + time, 2D]
-        let (mixed, kv) = if past.iter().all(|past| *past == 0) {
-            self.begin(&qkv)?
-        } else {
-            self.go_on(&qkv, kv, &position, &past)?
-        };
-        let ys = kernels::linear(&mixed, &self.out_weight, Some(&self.out_bias))?;
+        let qkv = |xs: &Tensor, bias: &Tensor| kernels::linear(xs, &self.in_weight, Some(bias));
+        let (mixed, state) = self.mix(xs, qkv, state, lengths)?;
+        Ok((kernels::linear(&mixed, &self.out_weight, Some(&self.out_bias))?, state))
+    }
 
-        let read = |row: usize| lengths.map_or(time, |lengths| lengths[row]);
-        let ends: Vec<usize> = past.iter().enumerate().map(|(row, past)| past + read(row)).collect();
-        let kept = ends.iter().copied().max().unwrap_or(0);
-        let kv = if kept < kv.dim(1)? { kv.narrow(1, 0, kept)? } else { kv };
-        let ends = ends.into_iter().map(position_of).collect::<Result<Vec<_>>>()?;
-        let position = Tensor::from_vec(ends, batch, xs.device())?;
-        Ok((ys, State::empty().with("kv", kv).with("position", position)))
+    fn forward_in_block(
+        &self,
+        xs: &Tensor,
+        norm: &BlockNorm<'_>,
+        state: Option<&State>,
+        lengths: Option<&[usize]>,
+    ) -> Result<Option<(Tensor, State)>> {
+        let norm = Norm { weight: norm.weight, bias: norm.bias, eps: norm.epsilon };
+        let qkv = |xs: &Tensor, bias: &Tensor| kernels::normed_linear(xs, &norm, &self.in_weight, Some(bias));
+        let (mixed, state) = self.mix(xs, qkv, state, lengths)?;
+        Ok(Some((kernels::linear_onto(&mixed, &self.out_weight, Some(&self.out_bias), xs)?, state)))
     }
 
     fn initial_state(&self, batch: usize) -> Result<State> {

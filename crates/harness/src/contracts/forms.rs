@@ -4,7 +4,9 @@ use super::subject::{BATCH, Subject, TIME, run};
 use super::tensors::{agree, bits, difference, floats, last, leaf, loss, normal, states_agree, values};
 use super::{Check, Contract, Found, ensure};
 use candle_core::{DType, Tensor};
-use seqbench_core::{ParameterStore, Result, State};
+use seqbench_core::{BlockNorm, ParameterStore, Result, State};
+use seqbench_kernels::tape::Tape;
+use seqbench_kernels::{Norm, add};
 
 /// The contracts of this file.
 pub(crate) const CONTRACTS: &[Check<Subject>] = &[
@@ -62,6 +64,14 @@ pub(crate) const CONTRACTS: &[Check<Subject>] = &[
                       differs from runs without padding: ragged batches are wrong",
         },
         lengths,
+    ),
+    (
+        Contract {
+            name: "block is forward",
+            meaning: "`forward_in_block` computes another function than norm, `forward` and residual: blocks of this \
+                      core are another model than its decoder's",
+        },
+        block_is_forward,
     ),
 ];
 
@@ -122,6 +132,40 @@ fn step_is_forward(subject: &Subject) -> Found {
             (Some(whole), Some(own)) => agree(&format!("gradient of {name}"), whole, own, 1e-8)?,
             (Some(_), None) => ensure!(false, "steps cut the gradient of {name}"),
             (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+fn block_is_forward(subject: &Subject) -> Found {
+    let store = subject.store(11, DType::F64)?;
+    let core = subject.tracked(&store)?;
+    let dim = subject.dim;
+    let gain = leaf(&normal(&[dim], 5, DType::F64)?)?;
+    let shift = leaf(&normal(&[dim], 6, DType::F64)?)?;
+    for bias in [Some(shift.as_tensor()), None] {
+        let stated = BlockNorm { weight: gain.as_tensor(), bias, epsilon: 1e-5 };
+        let xs = leaf(&subject.xs(TIME, DType::F64)?)?;
+        let tape = Tape::record()?;
+        let Some((ys, end)) = core.forward_in_block(xs.as_tensor(), &stated, None, None)? else {
+            return Ok(());
+        };
+        let found = tape.backward(&loss(&ys, &end)?)?;
+        let norm = Norm { weight: stated.weight, bias, eps: stated.epsilon };
+        let (own, state) = core.forward(&norm.forward(xs.as_tensor())?, None, None)?;
+        let composed = add(xs.as_tensor(), &own)?;
+        agree("outputs of a block", &composed, &ys, 1e-12)?;
+        states_agree("at the end of a block", &state, &end, 1e-12)?;
+        let parts = loss(&composed, &state)?.backward()?;
+        let parameters = store.iter().map(|each| (each.name.as_str(), each.var.as_tensor()));
+        let ours =
+            [("xs", xs.as_tensor()), ("norm.weight", gain.as_tensor()), ("norm.bias", shift.as_tensor())];
+        for (name, variable) in ours.into_iter().chain(parameters) {
+            match (parts.get(variable), found.get(variable)) {
+                (Some(part), Some(own)) => agree(&format!("gradient of {name} in a block"), part, own, 1e-8)?,
+                (Some(_), None) => ensure!(false, "a block cuts the gradient of {name}"),
+                (None, _) => {}
+            }
         }
     }
     Ok(())

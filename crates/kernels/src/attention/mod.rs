@@ -24,7 +24,7 @@ pub use cell::AttentionCell;
 pub use packed::{PackedOptions, attention_packed};
 pub use state::attention_state;
 
-use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all};
+use crate::plumbing::{expect_dtype, expect_shape, fused, operand, room, tensor, with_all};
 use crate::real::Real;
 use crate::{reference, tape};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
@@ -187,7 +187,7 @@ impl<T: Real> CustomOp3 for Attention<T> {
         let Some(normalizers) = self.normalizers.get() else {
             bail!("attention: a backward pass through an attention whose inputs were not tracked");
         };
-        let mut grads = [q, k, v].map(|input| vec![T::ZERO; input.elem_count()]);
+        let mut grads = [q, k, v].map(|input| room(input.elem_count()));
         with_all::<T, _, 5>([q, k, v, ys, ys_grad], |[q, k, v, ys, ys_grad]| {
             let targets = grads.each_mut().map(|grad| Target { values: Shared::new(grad), first: 0 });
             run::backward(&self.plan, &self.operands([q, k, v]), normalizers, [ys, ys_grad], targets);

@@ -4,7 +4,7 @@ use super::run::{self, Operands, Target};
 use super::scratch::Shared;
 use super::softmax::Normalizer;
 use super::{Plan, slopes};
-use crate::plumbing::{fused, operand, tensor, with_all};
+use crate::plumbing::{fused, operand, room, tensor, with_all};
 use crate::real::Real;
 use crate::reference;
 use crate::rope::{Rope, Turns};
@@ -103,7 +103,7 @@ impl<T: Real> CustomOp1 for Packed<T> {
         let Some(normalizers) = self.normalizers.get() else {
             bail!("attention_packed: a backward pass through an attention whose input was not tracked");
         };
-        let mut grads = vec![T::ZERO; qkv.elem_count()];
+        let mut grads = room(qkv.elem_count());
         with_all::<T, _, 3>([qkv, ys, ys_grad], |[qkv, ys, ys_grad]| {
             let (values, width) = (Shared::new(&mut grads), self.plan.width());
             let targets = [0, width, 2 * width].map(|first| Target { values, first });

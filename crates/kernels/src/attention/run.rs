@@ -9,6 +9,7 @@ use super::scratch::{Shared, cut, room, with_scratch};
 use super::softmax::{Normalizer, factor};
 use crate::isa::dispatch;
 use crate::parallel;
+use crate::plumbing;
 use crate::real::Real;
 use crate::rope::Turns;
 use rayon::prelude::*;
@@ -75,7 +76,7 @@ impl Plan {
 /// Results `[batch, time, heads · head_dim]` and normalizers `[batch, heads, time]`.
 pub(super) fn forward<T: Real>(plan: &Plan, operands: &Operands<'_, T>) -> (Vec<T>, Vec<Normalizer<T>>) {
     let (time, size, width) = (plan.time, plan.head_dim, plan.width());
-    let mut ys = vec![T::ZERO; plan.batch * time * width];
+    let mut ys = plumbing::room(plan.batch * time * width);
     let mut normalizers = vec![Normalizer::EMPTY; plan.tasks() * time];
     let (ys_out, normalizers_out) = (Shared::new(&mut ys), Shared::new(&mut normalizers));
     // Enough pieces that threads end together; queries know nothing of each other.

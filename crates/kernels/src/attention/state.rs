@@ -2,7 +2,7 @@
 
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::parallel;
-use crate::plumbing::{fused, operand, tensor, with_values};
+use crate::plumbing::{fused, operand, room, tensor, with_values};
 use crate::real::Real;
 use crate::reference;
 use crate::rope::{Rope, Turns};
@@ -42,7 +42,9 @@ impl State {
     fn apply<T: Real>(&self, from: &[T], back: bool) -> Vec<T> {
         let State { time, width, .. } = *self;
         let (from_stride, stride) = if back { (2 * width, 3 * width) } else { (3 * width, 2 * width) };
-        let mut out = vec![T::ZERO; from.len() / from_stride * stride];
+        let len = from.len() / from_stride * stride;
+        // Backward, the queries' places get nothing.
+        let mut out = if back { vec![T::ZERO; len] } else { room(len) };
         let turns = Turns::before(time, &self.rope);
         let (rows, cost) = (out.len() / (time * stride), out.len());
         parallel::over_rows(&mut out, time * stride, rows, cost, |first, _, out| {

@@ -1,7 +1,11 @@
 //! The affine map `y = x Wᵀ + b`. A row's result is one chain that begins with the bias, and depends neither on
 //! the other rows nor on the threads; the weight gradient is summed over fixed shares of the rows.
 
+mod affine;
 mod passes;
+
+pub use affine::{linear_onto, normed_linear};
+pub(crate) use passes::{Share, begin, over_shares};
 
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all, with_values};
@@ -10,6 +14,7 @@ use crate::real::Real;
 use crate::reference;
 use crate::tape;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
+use passes::Map;
 
 /// Applies `y = x Wᵀ + b` to the last dimension: xs `[.., in]`, weight `[out, in]`, bias `[out]`, result
 /// `[.., out]`. Differentiable in all arguments.
@@ -112,23 +117,31 @@ fn forward<T: Real>(
     weight_shape: &Layout,
 ) -> Result<(CpuStorage, Shape)> {
     let (outputs, inputs) = weight_shape.shape().dims2()?;
-    let mut shape = xs_shape.shape().dims().to_vec();
+    let (shape, rows) = mapped(xs_shape.shape(), outputs);
+    let weight = &Packed::new(Matrix::new(weight, inputs).transposed(), inputs, outputs);
+    let ys = passes::forward(&Map { xs, weight, bias, norm: None, residual: None, rows, inputs, outputs });
+    Ok((T::to_cpu_storage_owned(ys), shape))
+}
+
+/// The result's shape, and its number of rows.
+fn mapped(xs: &Shape, outputs: usize) -> (Shape, usize) {
+    let mut shape = xs.dims().to_vec();
     let rows = shape[..shape.len() - 1].iter().product();
     if let Some(last) = shape.last_mut() {
         *last = outputs;
     }
-    let weight = Packed::new(Matrix::new(weight, inputs).transposed(), inputs, outputs);
-    let ys = passes::forward(xs, &weight, bias, [rows, inputs, outputs]);
-    Ok((T::to_cpu_storage_owned(ys), shape.into()))
+    (shape.into(), rows)
 }
 
 /// Gradients of xs, weight and bias, the latter whether or not there is one: it costs a sum.
 fn backward<T: Real>(xs: &Tensor, weight: &Tensor, upstream: &Tensor) -> Result<[Tensor; 3]> {
     let (outputs, inputs) = weight.dims2()?;
-    let rows = xs.elem_count() / inputs.max(1);
+    let (_, rows) = mapped(xs.shape(), outputs);
     with_all::<T, _, 3>([xs, weight, upstream], |[x, w, g]| {
-        let packed = Packed::new(Matrix::new(w, inputs), outputs, inputs);
-        let found = passes::backward(x, g, &packed, [rows, inputs, outputs]);
+        let packed = &Packed::new(Matrix::new(w, inputs), outputs, inputs);
+        let map =
+            Map { xs: x, weight: packed, bias: None, norm: None, residual: None, rows, inputs, outputs };
+        let found = passes::backward(&map, g, None);
         Ok([
             tensor(found.xs, xs.shape())?,
             tensor(found.weight, weight.shape())?,

@@ -1,8 +1,10 @@
 //! The two passes of an affine map over rows, a block of rows at a time, so that everything a block touches
-//! stays in the second-level cache and is read from memory once.
+//! stays in the second-level cache and is read from memory once. A norm before the map and a residual after it are
+//! computed on the block while it is there.
 
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::lanes::{add, copy};
+use crate::norm::Parameters;
 use crate::parallel;
 use crate::plumbing::room;
 use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
@@ -10,53 +12,79 @@ use crate::real::Real;
 use crate::rows::combine;
 
 /// Rows of a block: the depth of its weight-gradient product, whose operands stay in the first-level cache.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 /// Most shares of a weight gradient that are summed apart. A fixed number, so that the sum does not depend on
 /// how many threads there are.
 const SHARES: usize = 16;
 /// Blocks that are worth a share of their own.
 const SHARE: usize = 4;
 
-/// `ys[rows, out] = xs[rows, in] · W + b` for W packed as `[in, out]`.
-pub(super) fn forward<T: Real>(
-    xs: &[T],
-    weight: &Packed<T>,
-    bias: Option<&[T]>,
-    [rows, inputs, outputs]: [usize; 3],
-) -> Vec<T> {
+/// `y = residual + norm(x) W + b` over rows.
+#[derive(Clone, Copy)]
+pub(super) struct Map<'a, T> {
+    /// `[rows, in]`
+    pub(super) xs: &'a [T],
+    /// Forward as `[in, out]`, backward as `[out, in]`.
+    pub(super) weight: &'a Packed<T>,
+    pub(super) bias: Option<&'a [T]>,
+    pub(super) norm: Option<Parameters<'a, T>>,
+    /// `[rows, out]`
+    pub(super) residual: Option<&'a [T]>,
+    pub(super) rows: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+}
+
+impl<T: Real> Map<'_, T> {
+    /// The same map of some of the rows.
+    fn some(&self, first: usize, count: usize) -> Self {
+        let xs = &self.xs[first * self.inputs..][..count * self.inputs];
+        let residual =
+            self.residual.map(|residual| &residual[first * self.outputs..][..count * self.outputs]);
+        Map { xs, residual, rows: count, ..*self }
+    }
+}
+
+/// `[rows, out]`
+pub(super) fn forward<T: Real>(map: &Map<'_, T>) -> Vec<T> {
+    let (rows, outputs) = (map.rows, map.outputs);
     let mut ys = room(rows * outputs);
-    parallel::over_rows(&mut ys, outputs, rows, rows * inputs * outputs, |first, count, ys| {
-        let xs = &xs[first * inputs..][..count * inputs];
-        dispatch(Forward { xs, weight, bias, ys, inputs, outputs });
+    parallel::over_rows(&mut ys, outputs, rows, rows * map.inputs * outputs, |first, count, ys| {
+        dispatch(Forward { map: map.some(first, count), ys });
     });
     ys
 }
 
 struct Forward<'a, T> {
-    xs: &'a [T],
-    weight: &'a Packed<T>,
-    bias: Option<&'a [T]>,
+    map: Map<'a, T>,
     ys: &'a mut [T],
-    inputs: usize,
-    outputs: usize,
 }
 
 impl<T: Real> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
-        let Forward { xs, weight, bias, ys, inputs, outputs } = self;
+        let Forward { map: Map { xs, weight, bias, norm, residual, inputs, outputs, .. }, ys } = self;
+        let mut normal = norm.map(|_| room(xs.len().min(BLOCK * inputs)));
         for (index, ys) in ys.chunks_mut((BLOCK * outputs).max(1)).enumerate() {
+            let rows = ys.len() / outputs;
+            let mut xs = &xs[index * BLOCK * inputs..][..rows * inputs];
+            if let (Some(norm), Some(normal)) = (norm, &mut normal) {
+                norm.apply::<A>(xs, &mut normal[..rows * inputs], inputs);
+                xs = normal;
+            }
             let start = begin::<A, T>(ys, bias);
-            let xs = Matrix::new(&xs[index * BLOCK * inputs..], inputs);
-            weight.product::<A>(ys, outputs, ys.len() / outputs, xs, start);
+            weight.product::<A>(ys, outputs, rows, Matrix::new(xs, inputs), start);
+            if let Some(residual) = residual {
+                add::<A, T>(ys, &residual[index * BLOCK * outputs..][..rows * outputs]);
+            }
         }
     }
 }
 
 /// Writes the bias into every row, if there is one: each chain begins with it.
 #[inline(always)]
-pub(super) fn begin<A: Arith, T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
+pub(crate) fn begin<A: Arith, T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Start {
     let Some(bias) = bias else { return Start::Zero };
     for row in ys.chunks_exact_mut(bias.len().max(1)) {
         copy::<A, T>(bias, row);
@@ -64,79 +92,123 @@ pub(super) fn begin<A: Arith, T: Real>(ys: &mut [T], bias: Option<&[T]>) -> Star
     Start::Existing
 }
 
-/// Gradients of xs, weight and bias.
+/// Gradients of an affine map's operands.
 pub(super) struct Gradients<T> {
     pub(super) xs: Vec<T>,
     pub(super) weight: Vec<T>,
     pub(super) bias: Vec<T>,
+    /// `[weight ‖ bias]` of the norm, if there is one.
+    pub(super) norm: Vec<T>,
 }
 
-/// From xs `[rows, in]`, the upstream gradient `[rows, out]` and W packed as `[out, in]`.
-pub(super) fn backward<T: Real>(
-    xs: &[T],
-    upstream: &[T],
-    weight: &Packed<T>,
-    [rows, inputs, outputs]: [usize; 3],
-) -> Gradients<T> {
+/// From the upstream gradient `[rows, out]` and what the gradient of xs has already from elsewhere.
+pub(super) fn backward<T: Real>(map: &Map<'_, T>, upstream: &[T], onto: Option<&[T]>) -> Gradients<T> {
+    let (rows, inputs, outputs) = (map.rows, map.inputs, map.outputs);
     let mut dxs = room(rows * inputs);
+    let each = outputs * (inputs + 1) + if map.norm.is_some() { 2 * inputs } else { 0 };
+    let partial = over_shares(&mut dxs, [rows, inputs, each], 2 * rows * inputs * outputs, |share| {
+        let Share { first, count, dxs, sums } = share;
+        let upstream = &upstream[first * outputs..][..count * outputs];
+        let onto = onto.map(|onto| &onto[first * inputs..][..count * inputs]);
+        dispatch(Backward { map: map.some(first, count), upstream, onto, dxs, sums });
+    });
+    let mut weight = combine(&partial, each);
+    let mut bias = weight.split_off(outputs * inputs);
+    let norm = bias.split_off(outputs);
+    Gradients { xs: dxs, weight, bias, norm }
+}
+
+/// Some rows of a backward pass.
+pub(crate) struct Share<'a, T> {
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    /// `[count, in]`
+    pub(crate) dxs: &'a mut [T],
+    /// The parameters' gradients over these rows; to be written.
+    pub(crate) sums: &'a mut [T],
+}
+
+/// Calls `work` on shares of the rows of `dxs` `[rows, in]`, on several threads where `cost` multiply-adds are worth
+/// it. Returns the sums of all shares, `each` values of every one, for [`combine`].
+pub(crate) fn over_shares<T: Real>(
+    dxs: &mut [T],
+    [rows, inputs, each]: [usize; 3],
+    cost: usize,
+    work: impl Fn(Share<'_, T>) + Send + Sync,
+) -> Vec<T> {
     let blocks = rows.div_ceil(BLOCK);
-    let each = outputs * (inputs + 1);
     // Every share but the last has the same number of whole blocks.
     let share = blocks.div_ceil(SHARES).max(SHARE) * BLOCK;
-    let mut partial = vec![T::ZERO; rows.div_ceil(share).max(1) * each];
+    if rows == 0 || each == 0 {
+        return vec![T::ZERO; each];
+    }
+    let mut partial = room(rows.div_ceil(share) * each);
     let shares: Vec<_> = (0..rows)
         .step_by(share)
         .zip(dxs.chunks_mut((share * inputs).max(1)))
-        .zip(partial.chunks_mut(each.max(1)))
-        .map(|((first, dxs), dweights)| {
-            let count = share.min(rows - first);
-            let xs = &xs[first * inputs..][..count * inputs];
-            let upstream = &upstream[first * outputs..][..count * outputs];
-            Backward { xs, upstream, weight, dxs, dweights, inputs, outputs }
-        })
+        .zip(partial.chunks_mut(each))
+        .map(|((first, dxs), sums)| Share { first, count: share.min(rows - first), dxs, sums })
         .collect();
-    if parallel::parts(shares.len(), 2 * rows * inputs * outputs) > 1 {
-        parallel::each(shares, dispatch);
+    if parallel::parts(shares.len(), cost) > 1 {
+        parallel::each(shares, work);
     } else {
-        shares.into_iter().for_each(dispatch);
+        shares.into_iter().for_each(work);
     }
-    let mut weight = combine(&partial, each);
-    let bias = weight.split_off(outputs * inputs);
-    Gradients { xs: dxs, weight, bias }
+    partial
 }
 
 struct Backward<'a, T> {
-    xs: &'a [T],
+    map: Map<'a, T>,
     upstream: &'a [T],
-    weight: &'a Packed<T>,
+    onto: Option<&'a [T]>,
     dxs: &'a mut [T],
-    /// This share's, zeros: `[out, in]` and `[out]` one after the other.
-    dweights: &'a mut [T],
-    inputs: usize,
-    outputs: usize,
+    /// Gradients `[out, in]`, `[out]`, and of the norm `[2 · in]`, one after the other.
+    sums: &'a mut [T],
 }
 
 impl<T: Real> Kernel for Backward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
-        let Backward { xs, upstream, weight, dxs, dweights, inputs, outputs } = self;
-        let (dw, db) = dweights.split_at_mut(outputs * inputs);
+        let Backward { map: Map { xs, weight, norm, rows, inputs, outputs, .. }, upstream, onto, dxs, sums } =
+            self;
+        sums.fill(T::ZERO);
+        let (dw, rest) = sums.split_at_mut(outputs * inputs);
+        let (db, dnorm) = rest.split_at_mut(outputs);
         let (wide_x, wide_g) = (inputs + PAD, outputs + PAD);
-        let rows = upstream.len() / outputs;
         let most = BLOCK.min(rows);
-        let (mut x, mut g) = (vec![T::ZERO; most * wide_x], vec![T::ZERO; most * wide_g]);
+        let (mut x, mut g) = (room(most * wide_x), room(most * wide_g));
+        let mut through = norm.map(|_| room(most * inputs));
         for first in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - first);
+            let block = first * inputs..(first + count) * inputs;
+            let (xs, dxs) = (&xs[block.clone()], &mut dxs[block.clone()]);
+            let onto = onto.map(|onto| &onto[block]);
             for row in 0..count {
                 let upstream = &upstream[(first + row) * outputs..][..outputs];
                 copy::<A, T>(upstream, &mut g[row * wide_g..][..outputs]);
-                copy::<A, T>(&xs[(first + row) * inputs..][..inputs], &mut x[row * wide_x..][..inputs]);
                 add::<A, T>(db, upstream);
             }
+            if let Some(norm) = norm {
+                norm.apply::<A>(xs, &mut x, wide_x);
+            } else {
+                for (x, xs) in x.chunks_exact_mut(wide_x).zip(xs.chunks_exact(inputs)) {
+                    copy::<A, T>(xs, &mut x[..inputs]);
+                }
+            }
             accumulate_outer::<A, T>(dw, [outputs, inputs, count], &g, &x);
-            let dxs = &mut dxs[first * inputs..][..count * inputs];
-            weight.product::<A>(dxs, inputs, count, Matrix::new(&g, wide_g), Start::Zero);
+            let g = Matrix::new(&g, wide_g);
+            if let (Some(norm), Some(through)) = (norm, &mut through) {
+                let through = &mut through[..count * inputs];
+                weight.product::<A>(through, inputs, count, g, Start::Zero);
+                norm.pull::<A>(xs, through, onto, dxs, dnorm);
+            } else {
+                let start = onto.map_or(Start::Zero, |onto| {
+                    dxs.copy_from_slice(onto);
+                    Start::Existing
+                });
+                weight.product::<A>(dxs, inputs, count, g, start);
+            }
         }
     }
 }
