@@ -28,6 +28,51 @@ pub(crate) fn copy<A: Arith, T: Real>(from: &[T], into: &mut [T]) {
     into[whole..].copy_from_slice(&from[whole..]);
 }
 
+/// Asks for values that will be needed later, a cache line at a time, where the processor can be asked.
+#[inline(always)]
+pub(crate) fn fetch<T: Real>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(64 / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, which changes nothing but what the caches hold.
+        #[allow(unsafe_code)]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
+/// Values to [`fetch`] piece by piece, from one slice after another.
+pub(crate) struct Ahead<'a, T, const N: usize> {
+    values: [&'a [T]; N],
+    each: usize,
+}
+
+impl<'a, T: Real, const N: usize> Ahead<'a, T, N> {
+    /// All of `values` in about so many pieces.
+    #[inline(always)]
+    pub(crate) fn new(values: [&'a [T]; N], pieces: usize) -> Self {
+        const LINE: usize = 64;
+        let total: usize = values.iter().map(|values| values.len()).sum();
+        Ahead { values, each: total.div_ceil(pieces.max(1)).next_multiple_of(LINE / size_of::<T>()) }
+    }
+
+    /// The next piece.
+    #[inline(always)]
+    pub(crate) fn some(&mut self) {
+        for values in &mut self.values {
+            if !values.is_empty() {
+                let (now, later) = values.split_at(self.each.min(values.len()));
+                fetch(now);
+                *values = later;
+                return;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +86,20 @@ mod tests {
             add::<A, f64>(self.0, self.2);
             copy::<A, f64>(self.2, self.1);
         }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_gone_through_once() {
+        let (first, second) = ([0f32; 70], [0f32; 20]);
+        let mut ahead = Ahead::new([&first[..], &[], &second[..]], 6);
+        let mut left = Vec::new();
+        for _ in 0..8 {
+            ahead.some();
+            left.push(ahead.values.map(<[f32]>::len));
+        }
+        // Whole lines of 16 values at a time.
+        assert_eq!(left[0], [54, 0, 20]);
+        assert_eq!(left[4..], [[0, 0, 20], [0, 0, 4], [0, 0, 0], [0, 0, 0]]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The two passes over rows, a block of rows at a time.
 
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::lanes::{add, copy};
-use crate::linear::{Share, begin, over_shares};
+use crate::lanes::{Ahead, add, copy};
+use crate::linear::{Share, begin, over_shares, some_rows, tiles};
 use crate::norm::Parameters;
 use crate::parallel;
 use crate::plumbing::room;
-use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer, accumulate_outer_beside};
 use crate::real::Real;
 use crate::rows::combine;
 use crate::vector::{Vector, load, store};
@@ -170,10 +170,19 @@ impl<T: Real> Kernel for Backward<'_, T> {
         let most = BACKWARD.min(xs.len() / dim);
         let (mut normal, mut g) = (room(most * wide), room(most * wide));
         let (mut middle, mut through) = (room(most * wide_inner), room(most * dim));
+        let all = (xs, upstream, inner);
         let blocks = xs.chunks(BACKWARD * dim).zip(dxs.chunks_mut(BACKWARD * dim));
         let gradients = upstream.chunks(BACKWARD * dim).zip(inner.chunks(BACKWARD * hidden));
-        for ((xs, dxs), (upstream, inner)) in blocks.zip(gradients) {
+        for (index, ((xs, dxs), (upstream, inner))) in blocks.zip(gradients).enumerate() {
             let rows = xs.len() / dim;
+            let next = (index + 1) * BACKWARD..(index + 2) * BACKWARD;
+            let coming = [
+                some_rows(all.2, next.clone(), hidden),
+                some_rows(all.1, next.clone(), dim),
+                some_rows(all.0, next, dim),
+            ];
+            let mut ahead = Ahead::new(coming, tiles(hidden, dim) + tiles(rows, dim));
+            let mut beside = || ahead.some();
             for (g, upstream) in g.chunks_exact_mut(wide).zip(upstream.chunks_exact(dim)) {
                 copy::<A, T>(upstream, &mut g[..dim]);
                 add::<A, T>(db_down, upstream);
@@ -187,9 +196,10 @@ impl<T: Real> Kernel for Backward<'_, T> {
                 pull::<A, T>(inner, &mut middle[..hidden], db_up);
             }
             norm.apply::<A>(xs, &mut normal, wide);
-            accumulate_outer::<A, T>(dw_up, [hidden, dim, rows], &middle, &normal);
+            accumulate_outer_beside::<A, T>(dw_up, [hidden, dim, rows], &middle, &normal, &mut beside);
             let through = &mut through[..rows * dim];
-            up.product::<A>(through, dim, rows, Matrix::new(&middle, wide_inner), Start::Zero);
+            let middle = Matrix::new(&middle, wide_inner);
+            up.product_beside::<A>(through, dim, rows, middle, Start::Zero, &mut beside);
             norm.pull::<A>(xs, through, Some(upstream), dxs, dnorm);
         }
     }

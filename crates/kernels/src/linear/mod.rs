@@ -5,7 +5,7 @@ mod affine;
 mod passes;
 
 pub use affine::{linear_onto, normed_linear};
-pub(crate) use passes::{Share, begin, over_shares};
+pub(crate) use passes::{Share, begin, over_shares, some_rows, tiles};
 
 use crate::isa::{Arith, Kernel, dispatch};
 use crate::plumbing::{expect_dtype, expect_shape, fused, operand, tensor, with_all, with_values};

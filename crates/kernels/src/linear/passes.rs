@@ -3,13 +3,14 @@
 //! computed on the block while it is there.
 
 use crate::isa::{Arith, Kernel, dispatch};
-use crate::lanes::{add, copy};
+use crate::lanes::{Ahead, add, copy};
 use crate::norm::Parameters;
 use crate::parallel;
 use crate::plumbing::room;
-use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer_beside};
 use crate::real::Real;
 use crate::rows::combine;
+use std::ops::Range;
 
 /// Rows of a block: the depth of its weight-gradient product, whose operands stay in the first-level cache.
 pub(super) const BLOCK: usize = 128;
@@ -64,22 +65,38 @@ impl<T: Real> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arith>(self) {
-        let Forward { map: Map { xs, weight, bias, norm, residual, inputs, outputs, .. }, ys } = self;
-        let mut normal = norm.map(|_| room(xs.len().min(BLOCK * inputs)));
+        let Forward { map: Map { xs: all, weight, bias, norm, residual, inputs, outputs, .. }, ys } = self;
+        let mut normal = norm.map(|_| room(all.len().min(BLOCK * inputs)));
         for (index, ys) in ys.chunks_mut((BLOCK * outputs).max(1)).enumerate() {
             let rows = ys.len() / outputs;
-            let mut xs = &xs[index * BLOCK * inputs..][..rows * inputs];
+            let mut xs = &all[index * BLOCK * inputs..][..rows * inputs];
             if let (Some(norm), Some(normal)) = (norm, &mut normal) {
                 norm.apply::<A>(xs, &mut normal[..rows * inputs], inputs);
                 xs = normal;
             }
             let start = begin::<A, T>(ys, bias);
-            weight.product::<A>(ys, outputs, rows, Matrix::new(xs, inputs), start);
+            let next = (index + 1) * BLOCK..(index + 2) * BLOCK;
+            let mut ahead = Ahead::new(
+                [some_rows(all, next.clone(), inputs), some_rows(residual.unwrap_or(&[]), next, outputs)],
+                tiles(rows, outputs),
+            );
+            let xs = Matrix::new(xs, inputs);
+            weight.product_beside::<A>(ys, outputs, rows, xs, start, &mut || ahead.some());
             if let Some(residual) = residual {
                 add::<A, T>(ys, &residual[index * BLOCK * outputs..][..rows * outputs]);
             }
         }
     }
+}
+
+/// Tiles of a product, about.
+pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(8) * columns.div_ceil(32)
+}
+
+/// Rows of a matrix, as far as there are.
+pub(crate) fn some_rows<T>(values: &[T], rows: Range<usize>, width: usize) -> &[T] {
+    &values[(rows.start * width).min(values.len())..(rows.end * width).min(values.len())]
 }
 
 /// Writes the bias into every row, if there is one: each chain begins with it.
@@ -182,6 +199,13 @@ impl<T: Real> Kernel for Backward<'_, T> {
         for first in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - first);
             let block = first * inputs..(first + count) * inputs;
+            let next = first + BLOCK..first + 2 * BLOCK;
+            let coming = [
+                some_rows(upstream, next.clone(), outputs),
+                some_rows(xs, next.clone(), inputs),
+                some_rows(onto.unwrap_or(&[]), next, inputs),
+            ];
+            let mut ahead = Ahead::new(coming, tiles(outputs, inputs) + tiles(count, inputs));
             let (xs, dxs) = (&xs[block.clone()], &mut dxs[block.clone()]);
             let onto = onto.map(|onto| &onto[block]);
             for row in 0..count {
@@ -196,18 +220,19 @@ impl<T: Real> Kernel for Backward<'_, T> {
                     copy::<A, T>(xs, &mut x[..inputs]);
                 }
             }
-            accumulate_outer::<A, T>(dw, [outputs, inputs, count], &g, &x);
+            let mut beside = || ahead.some();
+            accumulate_outer_beside::<A, T>(dw, [outputs, inputs, count], &g, &x, &mut beside);
             let g = Matrix::new(&g, wide_g);
             if let (Some(norm), Some(through)) = (norm, &mut through) {
                 let through = &mut through[..count * inputs];
-                weight.product::<A>(through, inputs, count, g, Start::Zero);
+                weight.product_beside::<A>(through, inputs, count, g, Start::Zero, &mut beside);
                 norm.pull::<A>(xs, through, onto, dxs, dnorm);
             } else {
                 let start = onto.map_or(Start::Zero, |onto| {
                     dxs.copy_from_slice(onto);
                     Start::Existing
                 });
-                weight.product::<A>(dxs, inputs, count, g, start);
+                weight.product_beside::<A>(dxs, inputs, count, g, start, &mut beside);
             }
         }
     }

@@ -87,6 +87,20 @@ impl<T: Real> Packed<T> {
         a: Matrix<'_, T>,
         start: Start,
     ) {
+        self.product_beside::<A>(c, c_stride, m, a, start, &mut || ());
+    }
+
+    /// [`Packed::product`] that calls `beside` once a tile: to fetch what is needed next while it computes.
+    #[inline(always)]
+    pub(crate) fn product_beside<A: Arith>(
+        &self,
+        c: &mut [T],
+        c_stride: usize,
+        m: usize,
+        a: Matrix<'_, T>,
+        start: Start,
+        beside: &mut impl FnMut(),
+    ) {
         if self.k == 0 {
             begin(c, c_stride, m, self.n, start);
         }
@@ -99,7 +113,7 @@ impl<T: Real> Packed<T> {
                 let depth = DEPTH.min(self.k - first);
                 let panels = &self.panels[first * width..][..depth * width];
                 let start = if first == 0 { start } else { Start::Existing };
-                block::<A, T>(c, c_stride, [rows, self.n, depth], a.from(0, first), panels, start);
+                block::<A, T>(c, c_stride, [rows, self.n, depth], a.from(0, first), panels, start, beside);
             }
         }
     }
@@ -113,11 +127,23 @@ pub(crate) const PAD: usize = 16;
 /// are wide, on this thread: the weight gradient of some rows. Both are read where they stand, so a depth of
 /// about 128 keeps a strip of one and a panel of the other in the nearest cache.
 #[inline(always)]
-pub(crate) fn accumulate_outer<A: Arith, T: Real>(c: &mut [T], [m, n, depth]: [usize; 3], a: &[T], b: &[T]) {
+pub(crate) fn accumulate_outer<A: Arith, T: Real>(c: &mut [T], shape: [usize; 3], a: &[T], b: &[T]) {
+    accumulate_outer_beside::<A, T>(c, shape, a, b, &mut || ());
+}
+
+/// [`accumulate_outer`] that calls `beside` once a tile.
+#[inline(always)]
+pub(crate) fn accumulate_outer_beside<A: Arith, T: Real>(
+    c: &mut [T],
+    [m, n, depth]: [usize; 3],
+    a: &[T],
+    b: &[T],
+    beside: &mut impl FnMut(),
+) {
     let a = Matrix { values: a, row: 1, column: m + PAD };
     for left in (0..n).step_by(COLUMNS) {
         let shape = [m, COLUMNS.min(n - left), depth];
-        panel::<A, T>(&mut c[left..], n, shape, a, &b[left..], n + PAD, Start::Existing);
+        panel_beside::<A, T>(&mut c[left..], n, shape, a, &b[left..], n + PAD, Start::Existing, beside);
     }
 }
 
@@ -165,18 +191,21 @@ fn block<A: Arith, T: Real>(
     a: Matrix<'_, T>,
     panels: &[T],
     start: Start,
+    beside: &mut impl FnMut(),
 ) {
     let existing = start == Start::Existing;
     let mut first = 0;
     // One row alone waits for each multiply-add; two panels at once fill the gap.
     while m == 1 && n - first >= 2 * COLUMNS {
         let b = &panels[first * depth..];
+        beside();
         tile::<A, T, 1, 2, COLUMNS>(&mut c[first..], c_stride, a, b, COLUMNS, depth, existing);
         first += 2 * COLUMNS;
     }
     while first < n {
         let shape = [m, COLUMNS.min(n - first), depth];
-        panel::<A, T>(&mut c[first..], c_stride, shape, a, &panels[first * depth..], COLUMNS, start);
+        let panel = &panels[first * depth..];
+        panel_beside::<A, T>(&mut c[first..], c_stride, shape, a, panel, COLUMNS, start, beside);
         first += COLUMNS;
     }
 }
@@ -193,14 +222,28 @@ pub(crate) fn panel<A: Arith, T: Real>(
     b_stride: usize,
     start: Start,
 ) {
+    panel_beside::<A, T>(c, c_stride, shape, a, b, b_stride, start, &mut || ());
+}
+
+#[inline(always)]
+fn panel_beside<A: Arith, T: Real>(
+    c: &mut [T],
+    c_stride: usize,
+    shape: [usize; 3],
+    a: Matrix<'_, T>,
+    b: &[T],
+    b_stride: usize,
+    start: Start,
+    beside: &mut impl FnMut(),
+) {
     let [m, n, k] = shape;
     if k == 0 {
         return begin(c, c_stride, m, n, start);
     }
     match n {
-        0..=8 => strips::<A, T, 8>(c, c_stride, shape, a, b, b_stride, start),
-        9..=16 => strips::<A, T, 16>(c, c_stride, shape, a, b, b_stride, start),
-        _ => strips::<A, T, 32>(c, c_stride, shape, a, b, b_stride, start),
+        0..=8 => strips::<A, T, 8>(c, c_stride, shape, a, b, b_stride, start, beside),
+        9..=16 => strips::<A, T, 16>(c, c_stride, shape, a, b, b_stride, start, beside),
+        _ => strips::<A, T, 32>(c, c_stride, shape, a, b, b_stride, start, beside),
     }
 }
 
@@ -214,12 +257,14 @@ fn strips<A: Arith, T: Real, const W: usize>(
     b: &[T],
     b_stride: usize,
     start: Start,
+    beside: &mut impl FnMut(),
 ) {
     // A tile has the same number of bytes in either precision.
     let most = A::TILE_ROWS * 4 * COLUMNS / (size_of::<T>() * W);
     let mut first = 0;
     while first < m {
         let left = m - first;
+        beside();
         let (c, a, shape) = (&mut c[first * c_stride..], a.from(first, 0), [n, depth]);
         first += if W == 16 && most >= 16 && left >= 16 {
             strip::<A, T, 16, W>(c, c_stride, shape, a, b, b_stride, start)

@@ -1,11 +1,11 @@
 //! The backward pass of a recurrence over one block of rows: back through the steps of a chunk, then the
 //! products over the whole chunk while it is in the cache.
 
-use super::block::{gather, scatter, steps};
+use super::block::{Coming, gather, scatter, steps};
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel};
 use crate::lanes::{add, copy};
-use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer};
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer, accumulate_outer_beside};
 use crate::real::Real;
 
 /// The weights as backward uses them.
@@ -70,6 +70,14 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
         for begin in (0..time).step_by(most).rev() {
             let count = most.min(time - begin);
             load_hiddens::<A, T>(self.h0, self.ys, self.sizes, begin, count, &mut hiddens);
+            let mut coming = Coming {
+                sources: [(self.ys_gradient.unwrap_or(&[]), hidden), (self.ys, hidden), (self.xs, input)],
+                rows,
+                time,
+                steps: begin.saturating_sub(most)..begin,
+                row: 0,
+            };
+            let mut beside = || coming.one();
             for step in (0..count).rev() {
                 let t = begin + step;
                 let cells_before = if t == 0 { self.c0 } else { &self.cells[(t - 1) * rows * cell..] };
@@ -94,11 +102,13 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                     add::<A, T>(db, dgates);
                 }
                 let dgates = Matrix::new(&dgates[step * rows * wide_g..], wide_g);
-                self.weights.recurrent.product::<A>(&mut ch, hidden, rows, dgates, Start::Zero);
+                let (c, a) = (&mut ch[..], dgates);
+                self.weights.recurrent.product_beside::<A>(c, hidden, rows, a, Start::Zero, &mut beside);
             }
 
             let depth = count * rows;
-            accumulate_outer::<A, T>(dw_hh, [width, hidden, depth], &dgates, &hiddens);
+            let shape = [width, hidden, depth];
+            accumulate_outer_beside::<A, T>(dw_hh, shape, &dgates, &hiddens, &mut beside);
             gather::<A, T>(self.xs, [rows, time, input], begin, count, &mut inputs, wide_x);
             accumulate_outer::<A, T>(dw_ih, [width, input, depth], &dgates, &inputs);
             if let Some(dxs) = &mut self.dxs {

@@ -5,8 +5,9 @@
 //! never on the number of threads, because each sums a share of the weight gradient.
 
 use crate::isa::Arith;
-use crate::lanes::copy;
+use crate::lanes::{copy, fetch};
 use crate::real::Real;
+use std::ops::Range;
 
 /// Rows of the tallest register tile.
 const TILE: usize = 8;
@@ -25,6 +26,36 @@ pub(super) fn rows(batch: usize, weight_bytes: usize) -> usize {
 /// Steps of every chunk but the last.
 pub(super) fn steps(rows: usize) -> usize {
     (CHUNK / rows).max(1)
+}
+
+/// Fetches a chunk of several matrices `[rows, time, width]` that will be gathered next, a row of one step of each at
+/// a time: their rows lie too far apart for the processor to see them coming.
+pub(super) struct Coming<'a, T, const N: usize> {
+    /// Each with its width.
+    pub(super) sources: [(&'a [T], usize); N],
+    pub(super) rows: usize,
+    pub(super) time: usize,
+    pub(super) steps: Range<usize>,
+    /// The next of the rows of the first of the steps.
+    pub(super) row: usize,
+}
+
+impl<T: Real, const N: usize> Coming<'_, T, N> {
+    /// The next row and step, if there is one.
+    #[inline(always)]
+    pub(super) fn one(&mut self) {
+        if self.steps.is_empty() {
+            return;
+        }
+        let at = self.row * self.time + self.steps.start;
+        for (values, width) in self.sources {
+            fetch(values.get(at * width..(at + 1) * width).unwrap_or(&[]));
+        }
+        self.row += 1;
+        if self.row == self.rows {
+            (self.row, self.steps.start) = (0, self.steps.start + 1);
+        }
+    }
 }
 
 /// Copies one chunk of `values` `[rows, time, width]`, steps `begin..begin + steps`, to `[steps, rows, stride]`.

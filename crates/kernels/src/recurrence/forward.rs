@@ -1,6 +1,6 @@
 //! The forward pass of a recurrence over one block of rows.
 
-use super::block::{gather, steps};
+use super::block::{Coming, gather, steps};
 use super::{Gating, Sizes};
 use crate::isa::{Arith, Kernel};
 use crate::lanes::copy;
@@ -41,8 +41,14 @@ impl<T: Real> Weights<T> {
 
     /// Continues their chains with the previous hidden state.
     #[inline(always)]
-    pub(super) fn recur<A: Arith>(&self, gates: &mut [T], m: usize, h: Matrix<'_, T>) {
-        self.recurrent.product::<A>(gates, self.bias.len(), m, h, Start::Existing);
+    pub(super) fn recur<A: Arith>(
+        &self,
+        gates: &mut [T],
+        m: usize,
+        h: Matrix<'_, T>,
+        beside: &mut impl FnMut(),
+    ) {
+        self.recurrent.product_beside::<A>(gates, self.bias.len(), m, h, Start::Existing, beside);
     }
 }
 
@@ -103,11 +109,22 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                 Some(gates) => &mut gates[begin * rows * width..][..count * rows * width],
                 None => &mut own[..],
             };
+            let mut coming = Coming {
+                sources: [(xs, input)],
+                rows,
+                time,
+                steps: begin + count..(begin + count + most).min(time),
+                row: 0,
+            };
+            let mut beside = || {
+                coming.one();
+                coming.one();
+            };
             weights.project::<A>(gates, count * rows, Matrix::new(&chunk, input));
             for step in 0..count {
                 let t = begin + step;
                 let gates = &mut gates[step * rows * width..][..rows * width];
-                weights.recur::<A>(gates, rows, Matrix::new(&h, hidden));
+                weights.recur::<A>(gates, rows, Matrix::new(&h, hidden), &mut beside);
                 gating.forward::<A, T>(gates, &mut h, &mut c, hidden);
                 for b in 0..rows {
                     let (h, c) = (&h[b * hidden..][..hidden], &c[b * cell..][..cell]);

@@ -51,7 +51,7 @@ impl<G: Gating, T: Real> Kernel for Step<'_, G, T> {
         let Step { cell: Cell { gating, weights, input, hidden, batch, gates }, x, h, c } = self;
         let (batch, hidden, rest) = (*batch, *hidden, (G::STATES - 1) * *hidden);
         weights.project::<A>(gates, batch, Matrix::new(x, *input));
-        weights.recur::<A>(gates, batch, Matrix::new(h, hidden));
+        weights.recur::<A>(gates, batch, Matrix::new(h, hidden), &mut || ());
         gating.forward::<A, T>(gates, &mut h[..batch * hidden], &mut c[..batch * rest], hidden);
     }
 }
