@@ -35,6 +35,10 @@ def parse():
     parser.add_argument("--outer", type=int, help="rounds of processes; 5, in smoke 1")
     parser.add_argument("--budget", type=float, default=3.0, help="seconds of timed steps a process")
     parser.add_argument("--compile", action="store_true", help="torch.compile as one more program")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="PROGRAM",
+        help="a program to leave out, as torch-default: half the hours where nothing is asked of stock allocators",
+    )  # fmt: skip
     parser.add_argument("--peak", type=float, metavar="GFLOPS", help="multiply-add peak of the threads, measured apart")
     parser.add_argument(
         "--seqbench-variant", action="append", default=[], metavar="NAME=WORDS",
@@ -161,13 +165,18 @@ def main():
         return
     seqbench = extra_variants(options.seqbench_variant)
     cells = [(suite, cell) for suite in options.suite for cell in suites.suite(suite, options.threads, machine.cores())]
+    known = {one.name for _, cell in cells for one in suites.variants(cell, False, True, seqbench)}
+    for name in options.without:
+        if name not in known or name == "seqbench":
+            sys.exit(f"--without {name}: expected one of {', '.join(sorted(known - {'seqbench'}))}")
     kept = set(chosen([cell for _, cell in cells], options.only))
     cells = [(suite, cell) for suite, cell in cells if cell in kept]
     if not cells:
         sys.exit("no cell of these suites has what --only asks for")
 
     def names(suite, cell):
-        return [one.name for one in suites.variants(cell, suite == "smoke", options.compile, seqbench)]
+        programs = suites.variants(cell, suite == "smoke", options.compile, seqbench, options.without)
+        return [one.name for one in programs]
 
     work = [
         (suite, cell)
@@ -181,7 +190,11 @@ def main():
         peak = peak_of(options, counts | {cell.threads * cell.processes for _, cell in work})
         machine.write_provenance(facts_path, machine.provenance(ROOT, revision_of(options.binary), options.threads, peak))
         settings = measure.Settings(
-            options.binary, budget=options.budget, compiled=options.compile, seqbench=seqbench
+            options.binary,
+            budget=options.budget,
+            compiled=options.compile,
+            seqbench=seqbench,
+            without=tuple(options.without),
         )
         rows = run_missing(options, settings, work, rows)
     made = report(options, rows, machine.read_provenance(facts_path))

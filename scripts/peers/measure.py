@@ -36,6 +36,7 @@ class Settings:
     quick: bool = False
     compiled: bool = False
     seqbench: tuple = ()
+    without: tuple = ()
 
 
 def sizes(cell):
@@ -164,7 +165,7 @@ def run_once(settings, cell, variant, ms):
 
 def run_cell(settings, cell, suite, revision, say):
     """All rows of a cell. A program that fails in a round is asked no more: its time would be of another kind."""
-    wanted = suites.variants(cell, settings.quick, settings.compiled, settings.seqbench)
+    wanted = suites.variants(cell, settings.quick, settings.compiled, settings.seqbench, settings.without)
     rows, known, failed = [], {}, set()
     for round_ in range(settings.outer):
         order = list(wanted)

@@ -63,10 +63,11 @@ def suite(name, threads, cores):
 SUITES = ("targets", "grid", "inference", "small", "smoke")
 
 
-def variants(cell, quick=False, compiled=False, seqbench=()):
+def variants(cell, quick=False, compiled=False, seqbench=(), without=()):
     """The programs that take part in a cell: each peer as a user gets it and with memory kept, and seqbench.
 
-    `quick` leaves out the second allocator. `seqbench` are (name, arguments) of further rows of seqbench's own.
+    `quick` leaves out the second allocator. `seqbench` are (name, arguments) of further rows of seqbench's own;
+    programs named in `without` are left out.
     """
     ssm = cell.arch == "ssm"
     forms = [("torch", "torch", "ssm-fft" if ssm else cell.arch), ("jax", "jax", "ssm-fft" if ssm else cell.arch)]
@@ -86,7 +87,7 @@ def variants(cell, quick=False, compiled=False, seqbench=()):
         found.append(Variant("torch-compile", "torch", "peers_torch.py", arguments))
     found.append(Variant("seqbench", "seqbench", "seqbench"))
     found += [Variant(f"seqbench-{name}", "seqbench", "seqbench", tuple(words)) for name, words in seqbench]
-    return found
+    return [one for one in found if one.name not in without]
 
 
 STOCK = "torch-default"

@@ -95,6 +95,12 @@ class Suites(unittest.TestCase):
             self.assertEqual(len(names), len(set(names)))
             self.assertTrue({suites.STOCK, "seqbench"} <= set(names))
 
+    def test_what_is_left_out_is_left_out(self):
+        cell = suites.Cell("ssm", "train", 64)
+        names = {one.name for one in suites.variants(cell)}
+        kept = [one.name for one in suites.variants(cell, without=("torch-default", "torch-loop"))]
+        self.assertEqual(set(kept), names - {"torch-default", "torch-loop"})
+
     def test_the_targets_are_those_that_were_set(self):
         self.assertEqual(suites.targets(CELL), (2.5, 5.0, 0.6))
         self.assertEqual(suites.targets(suites.Cell("lstm", "train", 64)), (1.3, None, 0.75))

@@ -43,7 +43,7 @@ use seqbench_record::{Labels, Purpose, hash};
 use source::Sources;
 
 /// Version of the numerics: part of every identity, bumped when the same configuration computes other values.
-pub const NUMERICS_VERSION: u32 = 2;
+pub const NUMERICS_VERSION: u32 = 3;
 
 /// An experiment, resolved.
 #[derive(Clone, Debug, PartialEq)]
