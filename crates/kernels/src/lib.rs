@@ -48,7 +48,7 @@ pub use gather::gather_steps;
 pub use linear::{LinearCell, linear, linear_onto, normed_linear};
 pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
 pub use norm::{Norm, layer_norm, rms_norm};
-pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
+pub use recurrence::{Activation, GruCell, LstmCell, RnnCell, gru, lstm, rnn};
 pub use residual::add;
 pub use rope::{Rope, RopeCell, rope};
 pub use scan::selective::{SelectiveInputs, SelectiveParameters, SelectiveScanCell, selective_scan};

@@ -190,13 +190,13 @@ impl<T: Real> Kernel for Backward<'_, T> {
             for (middle, inner) in middle.chunks_exact_mut(wide_inner).zip(inner.chunks_exact(hidden)) {
                 activate::<A, T>(inner, &mut middle[..hidden]);
             }
-            accumulate_outer::<A, T>(dw_down, [dim, hidden, rows], &g, &middle);
+            accumulate_outer::<A, T>(dw_down, [dim, hidden, rows], &g, wide, &middle);
             down.product::<A>(&mut middle, wide_inner, rows, Matrix::new(&g, wide), Start::Zero);
             for (middle, inner) in middle.chunks_exact_mut(wide_inner).zip(inner.chunks_exact(hidden)) {
                 pull::<A, T>(inner, &mut middle[..hidden], db_up);
             }
             norm.apply::<A>(xs, &mut normal, wide);
-            accumulate_outer_beside::<A, T>(dw_up, [hidden, dim, rows], &middle, &normal, &mut beside);
+            accumulate_outer_beside::<A, T>(dw_up, [hidden, dim, rows], &middle, wide_inner, &normal, &mut beside);
             let through = &mut through[..rows * dim];
             let middle = Matrix::new(&middle, wide_inner);
             up.product_beside::<A>(through, dim, rows, middle, Start::Zero, &mut beside);

@@ -221,7 +221,7 @@ impl<T: Real> Kernel for Backward<'_, T> {
                 }
             }
             let mut beside = || ahead.some();
-            accumulate_outer_beside::<A, T>(dw, [outputs, inputs, count], &g, &x, &mut beside);
+            accumulate_outer_beside::<A, T>(dw, [outputs, inputs, count], &g, wide_g, &x, &mut beside);
             let g = Matrix::new(&g, wide_g);
             if let (Some(norm), Some(through)) = (norm, &mut through) {
                 let through = &mut through[..count * inputs];

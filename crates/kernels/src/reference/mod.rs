@@ -4,6 +4,7 @@
 pub mod activation;
 mod attention;
 pub mod gather;
+mod gru;
 mod linear;
 pub mod loss;
 mod lstm;
@@ -14,6 +15,7 @@ mod scan;
 mod selective;
 
 pub use attention::{attention, attention_packed, attention_state, attention_weights};
+pub use gru::gru;
 pub use linear::linear;
 pub use lstm::lstm;
 pub use rnn::rnn;
