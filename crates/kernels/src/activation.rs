@@ -35,6 +35,17 @@ pub fn silu(xs: &Tensor) -> Result<Tensor> {
     tape::apply1(&xs.contiguous()?, Elementwise::<Silu>(PhantomData))
 }
 
+/// `ln(1 + exp(x))`, which makes any number positive; any shape, which the result keeps.
+///
+/// # Errors
+/// The type is not a floating-point one.
+pub fn softplus(xs: &Tensor) -> Result<Tensor> {
+    if !fused(xs) {
+        return reference::activation::softplus(xs);
+    }
+    tape::apply1(&xs.contiguous()?, Elementwise::<Softplus>(PhantomData))
+}
+
 /// Elements handed to one thread at a time.
 const BLOCK: usize = 1 << 12;
 
@@ -71,6 +82,20 @@ impl Activation for Silu {
         let gate = T::logistic_each(x);
         let slope = gate * x.fma(V::splat(T::ONE) - gate, V::splat(T::ONE));
         x.below(floor(), V::zero(), slope)
+    }
+}
+
+struct Softplus;
+
+impl Activation for Softplus {
+    const NAME: &'static str = "softplus";
+    #[inline(always)]
+    fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        T::softplus_each(x)
+    }
+    #[inline(always)]
+    fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        T::logistic_each(x)
     }
 }
 

@@ -37,7 +37,7 @@ mod residual;
 mod rope;
 mod scan;
 
-pub use activation::{gelu, silu};
+pub use activation::{gelu, silu, softplus};
 pub use attention::{
     AttentionCell, AttentionOptions, PackedOptions, attention, attention_packed, attention_state,
 };

@@ -8,7 +8,7 @@ use common::{
     assert_close, assert_finite_differences, assert_same_on_any_threads, flat, gradients, on_every_isa, var,
     weighted,
 };
-use seqbench_kernels::{gelu, reference, silu};
+use seqbench_kernels::{gelu, reference, silu, softplus};
 
 type Map = fn(&Tensor) -> Result<Tensor>;
 
@@ -20,9 +20,14 @@ fn exact_silu(x: f64) -> f64 {
     x / (1.0 + libm::exp(-x))
 }
 
-const ACTIVATIONS: [(&str, Map, Map, fn(f64) -> f64); 2] = [
+fn exact_softplus(x: f64) -> f64 {
+    x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
+}
+
+const ACTIVATIONS: [(&str, Map, Map, fn(f64) -> f64); 3] = [
     ("gelu", gelu, reference::activation::gelu, exact_gelu),
     ("silu", silu, reference::activation::silu, exact_silu),
+    ("softplus", softplus, reference::activation::softplus, exact_softplus),
 ];
 
 /// A tracked tensor of values in (−8, 8), where both functions bend and saturate.

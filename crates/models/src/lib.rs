@@ -11,6 +11,7 @@ mod spectrum;
 
 use seqbench_core::architecture::AnyArchitecture;
 
+pub mod gru;
 pub mod lstm;
 pub mod rnn;
 pub mod ssm;
@@ -18,7 +19,7 @@ pub mod transformer;
 
 /// The built-in architectures, in the order in which lists and legends show them.
 pub fn builtin() -> Vec<&'static dyn AnyArchitecture> {
-    vec![&&rnn::Rnn, &&lstm::Lstm, &&transformer::Transformer, &&ssm::Ssm]
+    vec![&&rnn::Rnn, &&lstm::Lstm, &&gru::Gru, &&transformer::Transformer, &&ssm::Ssm]
 }
 
 #[cfg(test)]
