@@ -129,6 +129,11 @@ pub(crate) fn gelu_into<T: Real>(xs: &[T], ys: &mut [T]) {
     dispatch(Forward { xs, ys, function: PhantomData::<Gelu> });
 }
 
+/// What [`softplus`] computes, on this thread and without allocating.
+pub(crate) fn softplus_into<T: Real>(xs: &[T], ys: &mut [T]) {
+    dispatch(Forward { xs, ys, function: PhantomData::<Softplus> });
+}
+
 struct Backward<'a, T, F> {
     xs: &'a [T],
     grads: &'a [T],

@@ -3,6 +3,7 @@
 
 pub mod activation;
 mod attention;
+mod convolution;
 pub mod gather;
 mod gru;
 mod linear;
@@ -15,6 +16,7 @@ mod scan;
 mod selective;
 
 pub use attention::{attention, attention_packed, attention_state, attention_weights};
+pub use convolution::short_convolution;
 pub use gru::gru;
 pub use linear::linear;
 pub use lstm::lstm;
