@@ -33,7 +33,9 @@ fn architecture_settings(name: &str) -> Vec<Value> {
             json!({"init": "orthogonal", "input_init": "orthogonal"}),
         ],
         "lstm" => vec![json!({"chrono": true, "init": "orthogonal"}), json!({"forget_bias": 3.0})],
-        "gru" => vec![json!({"chrono": true, "init": "orthogonal"}), json!({"gain": 0.5, "init": "gaussian"})],
+        "gru" => {
+            vec![json!({"chrono": true, "init": "orthogonal"}), json!({"gain": 0.5, "init": "gaussian"})]
+        }
         "mamba" => vec![
             json!({"states": 3, "expand": 1, "convolution": 2, "dt_rank": 2}),
             json!({"states": 2, "convolution": 1, "dt_max": 1.0}),

@@ -45,7 +45,9 @@ fn taped(variables: &[Var], lengths: Option<&[usize]>) -> Vec<Tensor> {
 #[test]
 fn values_and_gradients_equal_the_plain_formulation() {
     on_every_isa("values_and_gradients_equal_the_plain_formulation", || {
-        for sizes in [[1, 1, 1, 2], [3, 7, 5, 4], [2, 65, 17, 3], [5, 2, 100, 4], [1, 63, 16, 2], [2, 2, 3, 7]] {
+        for sizes in
+            [[1, 1, 1, 2], [3, 7, 5, 4], [2, 65, 17, 3], [5, 2, 100, 4], [1, 63, 16, 2], [2, 2, 3, 7]]
+        {
             for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 2e-5)] {
                 let ends: Vec<usize> = (0..sizes[0]).map(|row| row * sizes[1] / sizes[0]).collect();
                 for lengths in [None, Some(&ends[..])] {
@@ -54,10 +56,16 @@ fn values_and_gradients_equal_the_plain_formulation() {
                     let of = tracked(&variables);
                     let (ys, last) =
                         reference::short_convolution(&of[0], &of[1], &of[2], &of[3], lengths).unwrap();
-                    let mut want = gradients(&weighted(&[&ys, &last]).unwrap(), &variables.iter().collect::<Vec<_>>());
+                    let mut want =
+                        gradients(&weighted(&[&ys, &last]).unwrap(), &variables.iter().collect::<Vec<_>>());
                     want.splice(0..0, [ys, last]);
                     for (which, (got, want)) in got.iter().zip(&want).enumerate() {
-                        assert_close(&format!("{which} of {sizes:?} {dtype:?} {lengths:?}"), got, want, tolerance);
+                        assert_close(
+                            &format!("{which} of {sizes:?} {dtype:?} {lengths:?}"),
+                            got,
+                            want,
+                            tolerance,
+                        );
                     }
                     let (ys, last) = run(&detached(&variables), lengths).unwrap();
                     assert_eq!((bits(&ys), bits(&last)), (bits(&got[0]), bits(&got[1])));

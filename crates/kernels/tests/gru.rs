@@ -113,7 +113,9 @@ fn steps_equal_the_whole_pass() {
 /// multiplies the product with its bias.
 #[test]
 fn gates_stand_in_the_order_reset_update_new() {
-    let of = |values: Vec<f64>, shape: &[usize]| Tensor::from_vec(values, shape, &candle_core::Device::Cpu).unwrap();
+    let of = |values: Vec<f64>, shape: &[usize]| {
+        Tensor::from_vec(values, shape, &candle_core::Device::Cpu).unwrap()
+    };
     let (xs, w_ih) = (of(vec![0.0], &[1, 1, 1]), of(vec![0.0; 3], &[3, 1]));
     let (b_ih, b_hh) = (of(vec![0.3, -0.7, 1.1], &[3]), of(vec![0.2, 0.1, -0.6], &[3]));
     let (w_hh, h0) = (of(vec![0.5, -0.4, 0.9], &[3, 1]), of(vec![2.0], &[1, 1]));

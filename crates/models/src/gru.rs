@@ -114,7 +114,8 @@ impl Architecture for Gru {
             }
             bias
         };
-        let time_scale = |stream: &mut Stream, t_max: usize| libm::log(stream.uniform_in(1.0, (t_max - 1) as f64));
+        let time_scale =
+            |stream: &mut Stream, t_max: usize| libm::log(stream.uniform_in(1.0, (t_max - 1) as f64));
         let input = |stream: &mut Stream| bias(stream, &time_scale);
         let hidden = |stream: &mut Stream| bias(stream, &|_, _| 0.0);
         Ok(Box::new(Core {

@@ -386,7 +386,12 @@ mod tests {
     fn orthogonal_initialisation_is_orthogonal_in_every_gate() {
         let config = LstmConfig { init: RecurrentInit::Orthogonal, gain: 0.5, ..LstmConfig::default() };
         let n = 7;
-        let w = config.init.recurrent(&mut Stream::new(0, seqbench_core::seed::Purpose::Init, 0), n, 4, config.gain);
+        let w = config.init.recurrent(
+            &mut Stream::new(0, seqbench_core::seed::Purpose::Init, 0),
+            n,
+            4,
+            config.gain,
+        );
         for gate in w.chunks_exact(n * n) {
             for (i, j) in [(0, 0), (3, 3), (0, 6), (2, 5)] {
                 let product: f64 = (0..n).map(|at| gate[i * n + at] * gate[j * n + at]).sum();

@@ -40,7 +40,8 @@ use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
 use seqbench_kernels::{
-    self as kernels, ConvolutionCell, LinearCell, Norm, SelectiveInputs, SelectiveParameters, SelectiveScanCell,
+    self as kernels, ConvolutionCell, LinearCell, Norm, SelectiveInputs, SelectiveParameters,
+    SelectiveScanCell,
 };
 use serde::{Deserialize, Serialize};
 
@@ -238,7 +239,8 @@ impl Core {
         let (us, zs) = (map(&w_u)?, map(&w_z)?);
         let (vs, conv) = kernels::short_convolution(&us, &self.kernel()?, &self.conv_bias, past, lengths)?;
         let [delta, b, c] = self.mixes()?;
-        let delta = kernels::linear(&kernels::linear(&vs, &delta, None)?, &self.dt_weight, Some(&self.dt_bias))?;
+        let delta =
+            kernels::linear(&kernels::linear(&vs, &delta, None)?, &self.dt_weight, Some(&self.dt_bias))?;
         let inputs = SelectiveInputs {
             delta: kernels::softplus(&delta)?,
             b: kernels::linear(&vs, &b, None)?,

@@ -127,7 +127,8 @@ mod tests {
     fn answers_have_their_probabilities_which_have_the_stated_form() {
         for steps in [1, 2, 7] {
             assert_answers_have_their_probabilities(&CycleNavigation, steps);
-            let [a, b] = [1.0, 2.0].map(|k| (1.0 + 2.0 * libm::cos(k * 2.0 * std::f64::consts::PI / 5.0)) / 3.0);
+            let [a, b] =
+                [1.0, 2.0].map(|k| (1.0 + 2.0 * libm::cos(k * 2.0 * std::f64::consts::PI / 5.0)) / 3.0);
             let stated = (1.0 + 2.0 * libm::pow(a, steps as f64) + 2.0 * libm::pow(b, steps as f64)) / 5.0;
             let answers = CycleNavigation.answers(steps);
             assert!((answers[0] - stated).abs() < 1e-12);
@@ -138,6 +139,6 @@ mod tests {
     #[test]
     fn the_first_batches_never_change() {
         let task = Strings { language: CycleNavigation, length: 40, test_length: 0 };
-        assert_eq!(golden::first_batches(&task), ["?", "?"]);
+        assert_eq!(golden::first_batches(&task), ["b0be3913f6443ff317d5b871ff10bc600c53302ee4e209f3fc85fad20b7c5d04", "201788429c80b14437bc598a5ab0f9ed3ff7519777fa3417108ea494d0f4559d"]);
     }
 }

@@ -177,7 +177,9 @@ impl Language for ModularArithmetic {
             let mut next = vec![0.0; size * size];
             for (state, p) in states.iter().enumerate() {
                 let value = Value { sum: (state / size) as u32, term: (state % size) as u32 };
-                for (operator, digit) in (PLUS..=TIMES).flat_map(|operator| (0..MODULUS).map(move |d| (operator, d))) {
+                for (operator, digit) in
+                    (PLUS..=TIMES).flat_map(|operator| (0..MODULUS).map(move |d| (operator, d)))
+                {
                     let Value { sum, term } = value.then(operator, digit);
                     next[sum as usize * size + term as usize] += p / (3 * size) as f64;
                 }
@@ -232,6 +234,6 @@ mod tests {
     #[test]
     fn the_first_batches_never_change() {
         let task = Strings { language: ModularArithmetic, length: 40, test_length: 0 };
-        assert_eq!(golden::first_batches(&task), ["?", "?"]);
+        assert_eq!(golden::first_batches(&task), ["4fb59d2da6695a86e79a116f4ed20459964f51a2060c77d25e4e2caab5fcf689", "b3bf4a06fba48e5006fef3b6a442cdcc4f1377081750d5757b3809cc120fab64"]);
     }
 }

@@ -105,10 +105,7 @@ impl Task for SelectiveCopying {
 
 impl Generated for Config {
     fn signature(&self) -> Signature {
-        Signature {
-            input: InputKind::Tokens(self.symbols + 2),
-            output: OutputKind::Classes(self.symbols),
-        }
+        Signature { input: InputKind::Tokens(self.symbols + 2), output: OutputKind::Classes(self.symbols) }
     }
 
     fn nominal_length(&self) -> usize {
@@ -167,7 +164,8 @@ mod tests {
     fn symbols_keep_their_order_and_all_else_is_noise() {
         let task = Config { length: 6, span: 2, symbols: 3 };
         let batch = task.sample(&mut Stream::new(0, Purpose::Train, 0), 50, 6);
-        let (InputData::Tokens(tokens), Targets::Classes(classes)) = (&batch.inputs.data, &batch.targets) else {
+        let (InputData::Tokens(tokens), Targets::Classes(classes)) = (&batch.inputs.data, &batch.targets)
+        else {
             panic!("symbols and classes")
         };
         for (tokens, classes) in tokens.chunks(8).zip(classes.chunks(8)) {
@@ -180,6 +178,6 @@ mod tests {
 
     #[test]
     fn the_first_batches_never_change() {
-        assert_eq!(golden::first_batches(&Config::default()), ["?", "?"]);
+        assert_eq!(golden::first_batches(&Config::default()), ["969221ddd3e21b9449b9ab695fbcb8a0ec938a8364a48aad108ac4f49f992a0d", "41987ed226e9503a4c3faea050ef9e2d46f6ed7f8352156fac783be0ad84adaa"]);
     }
 }

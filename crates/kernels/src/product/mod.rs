@@ -9,6 +9,7 @@
 mod tile;
 
 use crate::isa::Arith;
+use crate::plumbing::room;
 use crate::real::Real;
 use tile::tile;
 
@@ -123,8 +124,18 @@ impl<T: Real> Packed<T> {
 /// apart would evict one another from the nearest cache, and the last panel of columns reads so far.
 pub(crate) const PAD: usize = 16;
 
+/// Room for so many rows of an operand of [`accumulate_outer`], of which the caller writes all but the padding.
+pub(crate) fn padded<T: Real>(rows: usize, width: usize) -> Vec<T> {
+    let mut values = room(rows * (width + PAD));
+    for row in values.chunks_exact_mut(width + PAD) {
+        row[width..].fill(T::ZERO);
+    }
+    values
+}
+
 /// `C[m, n] += Aᵀ · B` for A `[depth, m]`, whose rows begin every `a_stride` values, and B `[depth, n]`, whose rows are
-/// [`PAD`] values longer than they are wide, on this thread: the weight gradient of some rows. Both are read where they stand, so a depth of
+/// [`PAD`] values longer than they are wide, on this thread: the weight gradient of some rows. Both are read where they
+/// stand, so a depth of
 /// about 128 keeps a strip of one and a panel of the other in the nearest cache.
 #[inline(always)]
 pub(crate) fn accumulate_outer<A: Arith, T: Real>(
