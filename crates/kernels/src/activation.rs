@@ -95,7 +95,7 @@ impl Activation for Softplus {
     }
     #[inline(always)]
     fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
-        T::logistic_each(x)
+        x.below(floor(), V::zero(), T::logistic_each(x))
     }
 }
 

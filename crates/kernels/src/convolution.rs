@@ -61,8 +61,9 @@ pub(crate) fn check(
     lengths: Option<&[usize]>,
 ) -> Result<Sizes> {
     const NAME: &str = "short_convolution";
-    let &[dim, taps @ 1..] = weight.dims() else {
-        bail!("{NAME}: weight is {:?}, expected [dim, K] with K > 0", weight.dims());
+    let (dim, taps) = match *weight.dims() {
+        [dim, taps] if taps > 0 => (dim, taps),
+        _ => bail!("{NAME}: weight is {:?}, expected [dim, K] with K > 0", weight.dims()),
     };
     let &[batch, time, width] = xs.dims() else {
         bail!("{NAME}: xs is {:?}, expected [batch, time, {dim}]", xs.dims());
@@ -101,7 +102,8 @@ fn run<T: Real>(operands: &[Tensor; 4], sizes: Sizes, lengths: Vec<usize>) -> Re
         for (row, length) in lengths.iter().enumerate() {
             let line = Line::of(xs, past, row, sizes);
             let kept = sizes.taps - 1;
-            for (at, to) in last[row * kept * sizes.dim..].chunks_exact_mut(sizes.dim).enumerate().take(kept) {
+            for (at, to) in last[row * kept * sizes.dim..].chunks_exact_mut(sizes.dim).enumerate().take(kept)
+            {
                 to.copy_from_slice(line.input(length + at));
             }
         }
@@ -112,9 +114,11 @@ fn run<T: Real>(operands: &[Tensor; 4], sizes: Sizes, lengths: Vec<usize>) -> Re
     }
     let ys = tape::result(T::to_cpu_storage_owned(ys), xs.shape())?;
     let last = tape::result(T::to_cpu_storage_owned(last), past.shape())?;
-    tape::note(Convolution::<T> { sizes, lengths, number: std::marker::PhantomData }, &operands.each_ref(), &[
-        &ys, &last,
-    ]);
+    tape::note(
+        Convolution::<T> { sizes, lengths, number: std::marker::PhantomData },
+        &operands.each_ref(),
+        &[&ys, &last],
+    );
     Ok((ys, last))
 }
 
@@ -275,7 +279,8 @@ impl<T: Real> Convolution<T> {
         let each = (taps + 1) * dim;
         let mut all = vec![T::ZERO; batch * (kept + row)];
         let mut partial = vec![T::ZERO; batch * each];
-        let items: Vec<_> = all.chunks_exact_mut((kept + row).max(1)).zip(partial.chunks_exact_mut(each)).collect();
+        let items: Vec<_> =
+            all.chunks_exact_mut((kept + row).max(1)).zip(partial.chunks_exact_mut(each)).collect();
         let work = |(index, (inputs, parameters)): (usize, (&mut [T], &mut [T]))| {
             // The last inputs were handed out as they are.
             if let Some(last) = last_grad {

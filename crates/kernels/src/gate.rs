@@ -61,7 +61,8 @@ impl<T: Real> Kernel for InPlace<'_, T> {
         for at in (0..whole).step_by(lanes) {
             store(value(load::<A::Vector<T>>(self.ys, at), load(self.zs, at)), self.ys, at);
         }
-        let last = value(A::Vector::<T>::load_part(&self.ys[whole..]), A::Vector::<T>::load_part(&self.zs[whole..]));
+        let last =
+            value(A::Vector::<T>::load_part(&self.ys[whole..]), A::Vector::<T>::load_part(&self.zs[whole..]));
         last.store_part(&mut self.ys[whole..]);
     }
 }
@@ -81,7 +82,8 @@ impl<T: Real> Kernel for Forward<'_, T> {
         for at in (0..whole).step_by(lanes) {
             store(value(load::<A::Vector<T>>(self.ys, at), load(self.zs, at)), self.out, at);
         }
-        let last = value(A::Vector::<T>::load_part(&self.ys[whole..]), A::Vector::<T>::load_part(&self.zs[whole..]));
+        let last =
+            value(A::Vector::<T>::load_part(&self.ys[whole..]), A::Vector::<T>::load_part(&self.zs[whole..]));
         last.store_part(&mut self.out[whole..]);
     }
 }
@@ -101,8 +103,7 @@ impl<T: Real> Kernel for Backward<'_, T> {
         let lanes = A::Vector::<T>::LANES;
         let whole = self.ys.len() - self.ys.len() % lanes;
         for at in (0..whole).step_by(lanes) {
-            let [y, z] =
-                slopes(load::<A::Vector<T>>(self.ys, at), load(self.zs, at), load(self.grads, at));
+            let [y, z] = slopes(load::<A::Vector<T>>(self.ys, at), load(self.zs, at), load(self.grads, at));
             store(y, self.of_ys, at);
             store(z, self.of_zs, at);
         }

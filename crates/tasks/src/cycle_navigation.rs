@@ -139,6 +139,12 @@ mod tests {
     #[test]
     fn the_first_batches_never_change() {
         let task = Strings { language: CycleNavigation, length: 40, test_length: 0 };
-        assert_eq!(golden::first_batches(&task), ["b0be3913f6443ff317d5b871ff10bc600c53302ee4e209f3fc85fad20b7c5d04", "201788429c80b14437bc598a5ab0f9ed3ff7519777fa3417108ea494d0f4559d"]);
+        assert_eq!(
+            golden::first_batches(&task),
+            [
+                "b0be3913f6443ff317d5b871ff10bc600c53302ee4e209f3fc85fad20b7c5d04",
+                "201788429c80b14437bc598a5ab0f9ed3ff7519777fa3417108ea494d0f4559d"
+            ]
+        );
     }
 }

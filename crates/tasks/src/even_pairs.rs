@@ -128,6 +128,12 @@ mod tests {
     #[test]
     fn the_first_batches_never_change() {
         let task = Strings { language: EvenPairs, length: 40, test_length: 0 };
-        assert_eq!(golden::first_batches(&task), ["0320b775fb6c8a14b177237b10f4789291dc706ddedfabf4cd5e125020adcc86", "0013df502777f30580de203b6c1898a9fc077f5cc3f7abd64fabf8d82489cf08"]);
+        assert_eq!(
+            golden::first_batches(&task),
+            [
+                "0320b775fb6c8a14b177237b10f4789291dc706ddedfabf4cd5e125020adcc86",
+                "0013df502777f30580de203b6c1898a9fc077f5cc3f7abd64fabf8d82489cf08"
+            ]
+        );
     }
 }

@@ -165,6 +165,12 @@ mod tests {
 
     #[test]
     fn the_first_batches_never_change() {
-        assert_eq!(golden::first_batches(&Config::default()), ["f618f3b708c1fd015258d68ef0ac066127a03d97fde29dc601ed3e9546d79d7f", "f62764041ec5d62af886afd0c86126199498a812ec7a1c4e7435c4a4db9b60b0"]);
+        assert_eq!(
+            golden::first_batches(&Config::default()),
+            [
+                "f618f3b708c1fd015258d68ef0ac066127a03d97fde29dc601ed3e9546d79d7f",
+                "f62764041ec5d62af886afd0c86126199498a812ec7a1c4e7435c4a4db9b60b0"
+            ]
+        );
     }
 }

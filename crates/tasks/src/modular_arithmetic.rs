@@ -234,6 +234,12 @@ mod tests {
     #[test]
     fn the_first_batches_never_change() {
         let task = Strings { language: ModularArithmetic, length: 40, test_length: 0 };
-        assert_eq!(golden::first_batches(&task), ["4fb59d2da6695a86e79a116f4ed20459964f51a2060c77d25e4e2caab5fcf689", "b3bf4a06fba48e5006fef3b6a442cdcc4f1377081750d5757b3809cc120fab64"]);
+        assert_eq!(
+            golden::first_batches(&task),
+            [
+                "4fb59d2da6695a86e79a116f4ed20459964f51a2060c77d25e4e2caab5fcf689",
+                "b3bf4a06fba48e5006fef3b6a442cdcc4f1377081750d5757b3809cc120fab64"
+            ]
+        );
     }
 }

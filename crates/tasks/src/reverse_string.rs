@@ -153,6 +153,12 @@ mod tests {
 
     #[test]
     fn the_first_batches_never_change() {
-        assert_eq!(golden::first_batches(&Config::default()), ["7b4fecc06543a3c85c8becffc2d17385cbf015fcc5c51cde3776ede20715fe21", "6acd03bcea5361fdf04e32993f775961efc0482721b4871c5aa59817bd645638"]);
+        assert_eq!(
+            golden::first_batches(&Config::default()),
+            [
+                "7b4fecc06543a3c85c8becffc2d17385cbf015fcc5c51cde3776ede20715fe21",
+                "6acd03bcea5361fdf04e32993f775961efc0482721b4871c5aa59817bd645638"
+            ]
+        );
     }
 }

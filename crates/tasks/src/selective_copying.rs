@@ -178,6 +178,12 @@ mod tests {
 
     #[test]
     fn the_first_batches_never_change() {
-        assert_eq!(golden::first_batches(&Config::default()), ["969221ddd3e21b9449b9ab695fbcb8a0ec938a8364a48aad108ac4f49f992a0d", "41987ed226e9503a4c3faea050ef9e2d46f6ed7f8352156fac783be0ad84adaa"]);
+        assert_eq!(
+            golden::first_batches(&Config::default()),
+            [
+                "969221ddd3e21b9449b9ab695fbcb8a0ec938a8364a48aad108ac4f49f992a0d",
+                "41987ed226e9503a4c3faea050ef9e2d46f6ed7f8352156fac783be0ad84adaa"
+            ]
+        );
     }
 }

@@ -264,6 +264,12 @@ mod tests {
     fn the_first_batches_never_change() {
         let config = Config::default();
         let table = Multiplication::new(config.group);
-        assert_eq!(golden::first_batches(&Words { config, table }), ["19948c0836b2e31b85d521de6e8eb3471373f8b045f607e0b31b10d7ce1081c3", "be90ed49a80495122e0f360df8a214467dba099c991339c29abb7d27f85b3cf6"]);
+        assert_eq!(
+            golden::first_batches(&Words { config, table }),
+            [
+                "19948c0836b2e31b85d521de6e8eb3471373f8b045f607e0b31b10d7ce1081c3",
+                "be90ed49a80495122e0f360df8a214467dba099c991339c29abb7d27f85b3cf6"
+            ]
+        );
     }
 }

@@ -196,7 +196,14 @@ impl<T: Real> Kernel for Backward<'_, T> {
                 pull::<A, T>(inner, &mut middle[..hidden], db_up);
             }
             norm.apply::<A>(xs, &mut normal, wide);
-            accumulate_outer_beside::<A, T>(dw_up, [hidden, dim, rows], &middle, wide_inner, &normal, &mut beside);
+            accumulate_outer_beside::<A, T>(
+                dw_up,
+                [hidden, dim, rows],
+                &middle,
+                wide_inner,
+                &normal,
+                &mut beside,
+            );
             let through = &mut through[..rows * dim];
             let middle = Matrix::new(&middle, wide_inner);
             up.product_beside::<A>(through, dim, rows, middle, Start::Zero, &mut beside);

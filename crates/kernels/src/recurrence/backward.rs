@@ -102,10 +102,8 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                         false => &hiddens[((step + 1) * rows + b) * wide_h..][..width],
                     };
                     let before = &hiddens[(step * rows + b) * wide_h..][..hidden];
-                    let cells = [
-                        &cells_before[b * cell..][..cell],
-                        &self.cells[(t * rows + b) * cell..][..cell],
-                    ];
+                    let cells =
+                        [&cells_before[b * cell..][..cell], &self.cells[(t * rows + b) * cell..][..cell]];
                     let dgates = &mut dgates[(step * rows + b) * wide_g..][..width];
                     self.gating.backward::<A, T>(gates, before, cells, ch, cc, dgates);
                     add::<A, T>(db, dgates);

@@ -25,8 +25,9 @@ impl<G: Gating, T: Real> Cell<G, T> {
         let (input, hidden) = parameters.check::<G>()?;
         let width = G::GATES * hidden;
         let Parameters { w_ih, w_hh, b_ih, b_hh } = parameters;
-        let weights =
-            with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| Ok(Weights::new::<G>(parts, input, hidden)))?;
+        let weights = with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| {
+            Ok(Weights::new::<G>(parts, input, hidden))
+        })?;
         Ok(Cell { gating, weights, input, hidden, batch, gates: vec![T::ZERO; batch * width] })
     }
 

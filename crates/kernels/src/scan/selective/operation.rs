@@ -267,7 +267,8 @@ impl<T: Real> CustomOp3 for Selective<T> {
             [inputs, weights, state].map(|of| vec![T::ZERO; of.elem_count()]);
         with_all([inputs, weights, grad], |[inputs, weights, grad]| {
             let (ys_grad, last_grad) = grad.split_at(self.sizes.batch * self.sizes.steps());
-            let (wide, narrow) = (self.sizes.batch * self.sizes.steps(), self.sizes.batch * self.sizes.mixes());
+            let (wide, narrow) =
+                (self.sizes.batch * self.sizes.steps(), self.sizes.batch * self.sizes.mixes());
             let (for_us, rest) = for_inputs.split_at_mut(wide);
             let (for_deltas, rest) = rest.split_at_mut(wide);
             let (for_b, for_c) = rest.split_at_mut(narrow);
