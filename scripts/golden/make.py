@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes crates/models/tests/golden/*.json: PyTorch's own numbers for rnn, lstm and attention.
+"""Makes crates/models/tests/golden/*.json: PyTorch's own numbers for rnn, lstm, gru, attention and mamba.
 
     pip install torch numpy
     python scripts/golden/make.py
@@ -64,6 +64,50 @@ def lstm():
     ys, (h, c) = model(xs, (h0[None], c0[None]))
     parameters = dict(model.named_parameters())
     return case("lstm", {}, dim, parameters, xs, {"h": h0, "c": c0}, ys, {"h": h[0], "c": c[0]})
+
+
+def gru():
+    batch, time, dim = 3, 7, 5
+    model = torch.nn.GRU(dim, dim, batch_first=True)
+    xs, h0 = normal(batch, time, dim), normal(batch, dim)
+    ys, h = model(xs, h0[None])
+    parameters = dict(model.named_parameters())
+    return case("gru", {}, dim, parameters, xs, {"h": h0}, ys, {"h": h[0]})
+
+
+def mamba():
+    """Gu & Dao 2023, algorithm 2 and figure 3, with PyTorch's own convolution, maps, softplus and SiLU; step by step."""
+    batch, time, dim, states, taps, rank = 2, 7, 5, 3, 4, 2
+    inner = 2 * dim
+    shapes = {
+        "in_proj.weight": (2 * inner, dim),
+        "conv1d.weight": (inner, 1, taps),
+        "conv1d.bias": (inner,),
+        "x_proj.weight": (rank + 2 * states, inner),
+        "dt_proj.weight": (inner, rank),
+        "dt_proj.bias": (inner,),
+        "A_log": (inner, states),
+        "D": (inner,),
+        "out_proj.weight": (dim, inner),
+    }
+    parameters = {name: normal(*shape) for name, shape in shapes.items()}
+    xs, conv, ssm = normal(batch, time, dim), normal(batch, taps - 1, inner), normal(batch, inner, states)
+    u, z = F.linear(xs, parameters["in_proj.weight"]).chunk(2, dim=-1)
+    line = torch.cat([conv, u], 1)
+    v = F.conv1d(line.transpose(1, 2), parameters["conv1d.weight"], parameters["conv1d.bias"], groups=inner)
+    v = F.silu(v.transpose(1, 2))
+    low, b, c = F.linear(v, parameters["x_proj.weight"]).split([rank, states, states], dim=-1)
+    delta = F.softplus(F.linear(low, parameters["dt_proj.weight"], parameters["dt_proj.bias"]))
+    a = -torch.exp(parameters["A_log"])
+    h, outputs = ssm, []
+    for t in range(time):
+        decay = torch.exp(delta[:, t, :, None] * a)
+        h = decay * h + (delta[:, t] * v[:, t])[:, :, None] * b[:, t, None, :]
+        outputs.append((h * c[:, t, None, :]).sum(-1) + parameters["D"] * v[:, t])
+    ys = F.linear(torch.stack(outputs, 1) * F.silu(z), parameters["out_proj.weight"])
+    config = {"states": states, "convolution": taps, "dt_rank": rank}
+    last = {"conv": line[:, -(taps - 1) :], "ssm": h}
+    return case("mamba", config, dim, parameters, xs, {"conv": conv, "ssm": ssm}, ys, last)
 
 
 def split_bias(parameters):
@@ -138,6 +182,8 @@ def main():
     files = {
         "rnn": lambda: [rnn("tanh"), rnn("relu")],
         "lstm": lambda: [lstm()],
+        "gru": lambda: [gru()],
+        "mamba": lambda: [mamba()],
         "transformer": lambda: [
             module_attention("none", {"positions": "none"}, causal),
             module_attention("alibi", {"positions": "alibi"}, alibi),

@@ -33,6 +33,13 @@ fn architecture_settings(name: &str) -> Vec<Value> {
             json!({"init": "orthogonal", "input_init": "orthogonal"}),
         ],
         "lstm" => vec![json!({"chrono": true, "init": "orthogonal"}), json!({"forget_bias": 3.0})],
+        "gru" => {
+            vec![json!({"chrono": true, "init": "orthogonal"}), json!({"gain": 0.5, "init": "gaussian"})]
+        }
+        "mamba" => vec![
+            json!({"states": 3, "expand": 1, "convolution": 2, "dt_rank": 2}),
+            json!({"states": 2, "convolution": 1, "dt_max": 1.0}),
+        ],
         "transformer" => vec![
             json!({"heads": 2}),
             json!({"heads": 3, "positions": "alibi"}),
@@ -60,7 +67,12 @@ fn task_settings(name: &str) -> Vec<Value> {
             json!({"length": 16, "pairs": 3, "vocab": 19, "slots": "published"}),
             json!({"length": 16, "pairs": 3, "vocab": 18, "filler": "random"}),
         ],
-        "parity" => vec![json!({"length": 5, "test_length": 9})],
+        "selective-copying" => vec![json!({"length": 10, "span": 3, "symbols": 4})],
+        "induction-heads" => vec![json!({"length": 8, "test_length": 12, "vocab": 5})],
+        "parity" | "even-pairs" | "cycle-navigation" | "modular-arithmetic" | "reverse-string" => {
+            vec![json!({"length": 9, "test_length": 14})]
+        }
+        "word-problem" => ["z2", "s3", "a5"].map(|group| json!({"length": 9, "group": group})).to_vec(),
         "images" => vec![json!({"permuted": true})],
         _ => Vec::new(),
     })

@@ -112,6 +112,12 @@ pub trait Generated: Send + Sync {
     fn steps(&self, length: usize) -> usize;
     /// A batch of fresh samples of this nominal length; a pure function of the stream.
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch;
+    /// Whether one symbol may stand where the other stood without making the sequence one of another kind: the evidence
+    /// of an answer is stated for such exchanges. A task in which every symbol may stand anywhere leaves the default.
+    fn exchangeable(&self, a: u32, b: u32) -> bool {
+        let _ = (a, b);
+        true
+    }
     /// The answers, found from inputs alone; right at every scored position of a batch `sample` made.
     fn oracle(&self, inputs: &Inputs, lengths: &[usize]) -> Targets;
     /// Chance and trivial predictors at this nominal length, `chance` with metric `accuracy` first.

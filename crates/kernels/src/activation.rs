@@ -35,6 +35,17 @@ pub fn silu(xs: &Tensor) -> Result<Tensor> {
     tape::apply1(&xs.contiguous()?, Elementwise::<Silu>(PhantomData))
 }
 
+/// `ln(1 + exp(x))`, which makes any number positive; any shape, which the result keeps.
+///
+/// # Errors
+/// The type is not a floating-point one.
+pub fn softplus(xs: &Tensor) -> Result<Tensor> {
+    if !fused(xs) {
+        return reference::activation::softplus(xs);
+    }
+    tape::apply1(&xs.contiguous()?, Elementwise::<Softplus>(PhantomData))
+}
+
 /// Elements handed to one thread at a time.
 const BLOCK: usize = 1 << 12;
 
@@ -74,6 +85,20 @@ impl Activation for Silu {
     }
 }
 
+struct Softplus;
+
+impl Activation for Softplus {
+    const NAME: &'static str = "softplus";
+    #[inline(always)]
+    fn value<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        T::softplus_each(x)
+    }
+    #[inline(always)]
+    fn slope<T: Real, V: Vector<Number = T>>(x: V) -> V {
+        x.below(floor(), V::zero(), T::logistic_each(x))
+    }
+}
+
 /// Below it the logistic function is 0: what it is held at, times a huge x, would be no small number.
 #[inline(always)]
 fn floor<T: Real, V: Vector<Number = T>>() -> V {
@@ -102,6 +127,11 @@ impl<T: Real, F: Activation> Kernel for Forward<'_, T, F> {
 /// What [`gelu`] computes, on this thread and without allocating.
 pub(crate) fn gelu_into<T: Real>(xs: &[T], ys: &mut [T]) {
     dispatch(Forward { xs, ys, function: PhantomData::<Gelu> });
+}
+
+/// What [`softplus`] computes, on this thread and without allocating.
+pub(crate) fn softplus_into<T: Real>(xs: &[T], ys: &mut [T]) {
+    dispatch(Forward { xs, ys, function: PhantomData::<Softplus> });
 }
 
 struct Backward<'a, T, F> {

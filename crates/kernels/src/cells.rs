@@ -1,7 +1,7 @@
 //! Norms and activations on plain slices for decoders: parameters are taken over once and a call allocates
 //! nothing. Values equal those of the operations bit for bit, because they are the same kernels.
 
-use crate::activation::gelu_into;
+use crate::activation::{gelu_into, softplus_into};
 use crate::norm::normalise;
 use crate::plumbing::{expect_shape, with_values};
 use crate::real::Real;
@@ -48,6 +48,11 @@ impl<T: Real> NormCell<T> {
 /// [`gelu`](crate::gelu) on plain slices, as many elements as the shorter has.
 pub fn gelu_slice<T: Real>(xs: &[T], ys: &mut [T]) {
     gelu_into(xs, ys);
+}
+
+/// [`softplus`](crate::softplus) on plain slices of equal lengths.
+pub fn softplus_slice<T: Real>(xs: &[T], ys: &mut [T]) {
+    softplus_into(xs, ys);
 }
 
 fn taken<T: Real>(tensor: &Tensor) -> Result<Vec<T>> {

@@ -24,8 +24,10 @@ pub mod tape;
 mod activation;
 mod attention;
 mod cells;
+mod convolution;
 mod embedding;
 mod feed_forward;
+mod gate;
 mod gather;
 mod linear;
 mod loss;
@@ -37,18 +39,20 @@ mod residual;
 mod rope;
 mod scan;
 
-pub use activation::{gelu, silu};
+pub use activation::{gelu, silu, softplus};
 pub use attention::{
     AttentionCell, AttentionOptions, PackedOptions, attention, attention_packed, attention_state,
 };
-pub use cells::{NormCell, gelu_slice};
+pub use cells::{NormCell, gelu_slice, softplus_slice};
+pub use convolution::{ConvolutionCell, short_convolution};
 pub use embedding::embedding;
 pub use feed_forward::feed_forward;
+pub use gate::{gate_slice, gated};
 pub use gather::gather_steps;
 pub use linear::{LinearCell, linear, linear_onto, normed_linear};
 pub use loss::{cross_entropy, cross_entropy_rows, mean_squared_error, mean_squared_error_rows};
 pub use norm::{Norm, layer_norm, rms_norm};
-pub use recurrence::{Activation, LstmCell, RnnCell, lstm, rnn};
+pub use recurrence::{Activation, GruCell, LstmCell, RnnCell, gru, lstm, rnn};
 pub use residual::add;
 pub use rope::{Rope, RopeCell, rope};
 pub use scan::selective::{SelectiveInputs, SelectiveParameters, SelectiveScanCell, selective_scan};

@@ -8,7 +8,7 @@ use common::{
     assert_close, assert_finite_differences, assert_same_on_any_threads, flat, gradients, on_every_isa, var,
     weighted,
 };
-use seqbench_kernels::{gelu, reference, silu};
+use seqbench_kernels::{gelu, reference, silu, softplus};
 
 type Map = fn(&Tensor) -> Result<Tensor>;
 
@@ -20,9 +20,14 @@ fn exact_silu(x: f64) -> f64 {
     x / (1.0 + libm::exp(-x))
 }
 
-const ACTIVATIONS: [(&str, Map, Map, fn(f64) -> f64); 2] = [
+fn exact_softplus(x: f64) -> f64 {
+    x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
+}
+
+const ACTIVATIONS: [(&str, Map, Map, fn(f64) -> f64); 3] = [
     ("gelu", gelu, reference::activation::gelu, exact_gelu),
     ("silu", silu, reference::activation::silu, exact_silu),
+    ("softplus", softplus, reference::activation::softplus, exact_softplus),
 ];
 
 /// A tracked tensor of values in (−8, 8), where both functions bend and saturate.
@@ -65,10 +70,11 @@ fn gradients_agree_with_finite_differences() {
 
 #[test]
 fn extremes_saturate_without_nan() {
-    for (_, fused, _, _) in ACTIVATIONS {
+    for (name, fused, _, exact) in ACTIVATIONS {
         let xs = Var::new(&[-1e30f32, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30], &Device::Cpu).unwrap();
         let ys = fused(&xs).unwrap();
-        assert_eq!(ys.to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 0.0, 100.0, 1e4, 1e30]);
+        let middle = exact(0.0) as f32;
+        assert_eq!(ys.to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, middle, 100.0, 1e4, 1e30], "{name}");
         let slopes = gradients(&ys.sum_all().unwrap(), &[&xs]);
         assert_eq!(slopes[0].to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0]);
     }

@@ -11,14 +11,16 @@ mod spectrum;
 
 use seqbench_core::architecture::AnyArchitecture;
 
+pub mod gru;
 pub mod lstm;
+pub mod mamba;
 pub mod rnn;
 pub mod ssm;
 pub mod transformer;
 
 /// The built-in architectures, in the order in which lists and legends show them.
 pub fn builtin() -> Vec<&'static dyn AnyArchitecture> {
-    vec![&&rnn::Rnn, &&lstm::Lstm, &&transformer::Transformer, &&ssm::Ssm]
+    vec![&&rnn::Rnn, &&lstm::Lstm, &&gru::Gru, &&transformer::Transformer, &&ssm::Ssm, &&mamba::Mamba]
 }
 
 #[cfg(test)]

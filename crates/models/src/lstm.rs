@@ -134,16 +134,18 @@ impl LstmConfig {
             },
         }
     }
+}
 
-    /// The recurrent weight `[4n, n]`.
-    fn recurrent(&self, stream: &mut Stream, n: usize) -> Vec<f64> {
+impl RecurrentInit {
+    /// The recurrent weight of some gates, `[gates · n, n]`.
+    pub(crate) fn recurrent(self, stream: &mut Stream, n: usize, gates: usize, gain: f64) -> Vec<f64> {
         let bound = 1.0 / (n as f64).sqrt();
-        let w = match self.init {
-            RecurrentInit::Uniform => init::uniform(stream, 4 * n * n, bound),
-            RecurrentInit::Gaussian => init::gaussian(stream, 4 * n * n, bound),
-            RecurrentInit::Orthogonal => (0..4).flat_map(|_| init::orthogonal(stream, n, n)).collect(),
+        let w = match self {
+            RecurrentInit::Uniform => init::uniform(stream, gates * n * n, bound),
+            RecurrentInit::Gaussian => init::gaussian(stream, gates * n * n, bound),
+            RecurrentInit::Orthogonal => (0..gates).flat_map(|_| init::orthogonal(stream, n, n)).collect(),
         };
-        init::scaled(w, self.gain)
+        init::scaled(w, gain)
     }
 }
 
@@ -204,7 +206,7 @@ impl Architecture for Lstm {
         let biases = config.biases(dims.horizon)?;
         let n = dims.dim;
         let uniform = Init::Uniform { bound: 1.0 / (n as f64).sqrt() };
-        let recurrent = |stream: &mut Stream| config.recurrent(stream, n);
+        let recurrent = |stream: &mut Stream| config.init.recurrent(stream, n, 4, config.gain);
         let input = |stream: &mut Stream| biases.input(stream, n);
         let hidden = |stream: &mut Stream| biases.hidden(stream, n);
         Ok(Box::new(Core {
@@ -384,7 +386,12 @@ mod tests {
     fn orthogonal_initialisation_is_orthogonal_in_every_gate() {
         let config = LstmConfig { init: RecurrentInit::Orthogonal, gain: 0.5, ..LstmConfig::default() };
         let n = 7;
-        let w = config.recurrent(&mut Stream::new(0, seqbench_core::seed::Purpose::Init, 0), n);
+        let w = config.init.recurrent(
+            &mut Stream::new(0, seqbench_core::seed::Purpose::Init, 0),
+            n,
+            4,
+            config.gain,
+        );
         for gate in w.chunks_exact(n * n) {
             for (i, j) in [(0, 0), (3, 3), (0, 6), (2, 5)] {
                 let product: f64 = (0..n).map(|at| gate[i * n + at] * gate[j * n + at]).sum();

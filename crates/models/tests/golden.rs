@@ -12,9 +12,11 @@ use seqbench_core::parameter::Params;
 use seqbench_core::state::State;
 use serde_json::Value as Json;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 5] = [
     include_str!("golden/rnn.json"),
     include_str!("golden/lstm.json"),
+    include_str!("golden/gru.json"),
+    include_str!("golden/mamba.json"),
     include_str!("golden/transformer.json"),
 ];
 
@@ -44,7 +46,7 @@ fn values_and_gradients_are_those_of_pytorch() {
             cases += 1;
         }
     }
-    assert_eq!(cases, 6);
+    assert_eq!(cases, 8);
 }
 
 fn check(configured: &dyn seqbench_core::architecture::ConfiguredCore, case: &Json, label: &str) {

@@ -10,6 +10,7 @@ use seqbench_core::AnyTask;
 
 mod checks;
 mod grid;
+mod languages;
 mod sequences;
 mod weighted;
 
@@ -21,11 +22,25 @@ pub mod delayed_recall;
 
 pub mod copying;
 
+pub mod selective_copying;
+
 pub mod adding;
 
 pub mod recall;
 
+pub mod induction_heads;
+
 pub mod parity;
+
+pub mod even_pairs;
+
+pub mod cycle_navigation;
+
+pub mod modular_arithmetic;
+
+pub mod reverse_string;
+
+pub mod word_problem;
 
 pub mod images;
 
@@ -34,9 +49,16 @@ pub fn builtin() -> Vec<&'static dyn AnyTask> {
     vec![
         &delayed_recall::DelayedRecall,
         &copying::Copying,
+        &selective_copying::SelectiveCopying,
         &adding::Adding,
         &recall::Recall,
+        &induction_heads::InductionHeads,
         &parity::Parity,
+        &even_pairs::EvenPairs,
+        &cycle_navigation::CycleNavigation,
+        &modular_arithmetic::ModularArithmetic,
+        &reverse_string::ReverseString,
+        &word_problem::WordProblem,
         &images::Images,
     ]
 }

@@ -102,7 +102,12 @@ fn answers_after_changes(
 ) -> Vec<Targets> {
     let others = (0..batch.inputs.batch).filter(|other| *other != row);
     let changed = others
-        .filter_map(|other| replaced(&batch.inputs, row, step, &cell(&batch.inputs, other, step), distinct));
+        .map(|other| cell(&batch.inputs, other, step))
+        .filter(|put| {
+            let real = matches!(batch.inputs.data, InputData::Features { .. });
+            real || task.exchangeable(cell(&batch.inputs, row, step)[0], put[0])
+        })
+        .filter_map(|put| replaced(&batch.inputs, row, step, &put, distinct));
     changed.map(|inputs| task.oracle(&inputs, &batch.lengths[row..=row])).collect()
 }
 

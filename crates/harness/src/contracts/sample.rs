@@ -224,6 +224,9 @@ fn evidence(task: &(dyn Generated + 'static)) -> Found {
             let mut changed = 0;
             for other in (0..ROWS).filter(|other| *other != row) {
                 let put = cell(&batch.inputs, other, step);
+                if !may_stand(task, &batch.inputs, row, step, &put) {
+                    continue;
+                }
                 let Some(inputs) = replaced(&batch.inputs, row, step, &put, !inside) else { continue };
                 let found = task.oracle(&inputs, &batch.lengths[row..=row]);
                 match same(output, &answer(&found, time, 0, at)?, &expected) {
@@ -243,6 +246,14 @@ fn evidence(task: &(dyn Generated + 'static)) -> Found {
         }
     }
     Ok(())
+}
+
+/// Whether the task lets this input stand at a step of a row. Features may stand anywhere.
+fn may_stand(task: &dyn Generated, inputs: &Inputs, row: usize, step: usize, put: &[u32]) -> bool {
+    match &inputs.data {
+        InputData::Tokens(tokens) => task.exchangeable(tokens[row * inputs.time + step], put[0]),
+        InputData::Features { .. } => true,
+    }
 }
 
 /// Some steps that are evidence, so that a coarse walk over a long sequence does not miss them all.

@@ -4,6 +4,7 @@
 
 use candle_core::{Device, Shape, Tensor, Var};
 use criterion::{BenchmarkId, Criterion, Throughput};
+use seqbench_kernels::tape::Tape;
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -82,8 +83,10 @@ pub(crate) fn bench_share(
     println!("{group}/{name}: {rate:.1} GFLOP/s, {share:.0} % of the peak of {threads} threads ({peak:.0})");
 }
 
-/// A step of training through one operation: forward, and backward from the sum of the outputs' squares.
+/// A step of training through one operation: forward, and backward from the sum of the outputs' squares, on the tape
+/// as training is.
 pub(crate) fn train(outputs: impl FnOnce() -> Tensor) {
+    let tape = Tape::record().unwrap();
     let loss = outputs().sqr().unwrap().sum_all().unwrap();
-    black_box(loss.backward().unwrap());
+    black_box(tape.backward(&loss).unwrap());
 }

@@ -6,7 +6,7 @@ use crate::linear::{Share, begin, over_shares, some_rows, tiles};
 use crate::norm::Parameters;
 use crate::parallel;
 use crate::plumbing::room;
-use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer, accumulate_outer_beside};
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer, accumulate_outer_beside, padded};
 use crate::real::Real;
 use crate::rows::combine;
 use crate::vector::{Vector, load, store};
@@ -168,8 +168,8 @@ impl<T: Real> Kernel for Backward<'_, T> {
         let (db_down, dnorm) = rest.split_at_mut(dim);
         let (wide, wide_inner) = (dim + PAD, hidden + PAD);
         let most = BACKWARD.min(xs.len() / dim);
-        let (mut normal, mut g) = (room(most * wide), room(most * wide));
-        let (mut middle, mut through) = (room(most * wide_inner), room(most * dim));
+        let (mut normal, mut g) = (padded(most, dim), padded(most, dim));
+        let (mut middle, mut through) = (padded(most, hidden), room(most * dim));
         let all = (xs, upstream, inner);
         let blocks = xs.chunks(BACKWARD * dim).zip(dxs.chunks_mut(BACKWARD * dim));
         let gradients = upstream.chunks(BACKWARD * dim).zip(inner.chunks(BACKWARD * hidden));
@@ -190,13 +190,20 @@ impl<T: Real> Kernel for Backward<'_, T> {
             for (middle, inner) in middle.chunks_exact_mut(wide_inner).zip(inner.chunks_exact(hidden)) {
                 activate::<A, T>(inner, &mut middle[..hidden]);
             }
-            accumulate_outer::<A, T>(dw_down, [dim, hidden, rows], &g, &middle);
+            accumulate_outer::<A, T>(dw_down, [dim, hidden, rows], &g, wide, &middle);
             down.product::<A>(&mut middle, wide_inner, rows, Matrix::new(&g, wide), Start::Zero);
             for (middle, inner) in middle.chunks_exact_mut(wide_inner).zip(inner.chunks_exact(hidden)) {
                 pull::<A, T>(inner, &mut middle[..hidden], db_up);
             }
             norm.apply::<A>(xs, &mut normal, wide);
-            accumulate_outer_beside::<A, T>(dw_up, [hidden, dim, rows], &middle, &normal, &mut beside);
+            accumulate_outer_beside::<A, T>(
+                dw_up,
+                [hidden, dim, rows],
+                &middle,
+                wide_inner,
+                &normal,
+                &mut beside,
+            );
             let through = &mut through[..rows * dim];
             let middle = Matrix::new(&middle, wide_inner);
             up.product_beside::<A>(through, dim, rows, middle, Start::Zero, &mut beside);

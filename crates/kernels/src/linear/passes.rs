@@ -7,7 +7,7 @@ use crate::lanes::{Ahead, add, copy};
 use crate::norm::Parameters;
 use crate::parallel;
 use crate::plumbing::room;
-use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer_beside};
+use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer_beside, padded};
 use crate::real::Real;
 use crate::rows::combine;
 use std::ops::Range;
@@ -194,7 +194,7 @@ impl<T: Real> Kernel for Backward<'_, T> {
         let (db, dnorm) = rest.split_at_mut(outputs);
         let (wide_x, wide_g) = (inputs + PAD, outputs + PAD);
         let most = BLOCK.min(rows);
-        let (mut x, mut g) = (room(most * wide_x), room(most * wide_g));
+        let (mut x, mut g) = (padded(most, inputs), padded(most, outputs));
         let mut through = norm.map(|_| room(most * inputs));
         for first in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - first);
@@ -221,7 +221,7 @@ impl<T: Real> Kernel for Backward<'_, T> {
                 }
             }
             let mut beside = || ahead.some();
-            accumulate_outer_beside::<A, T>(dw, [outputs, inputs, count], &g, &x, &mut beside);
+            accumulate_outer_beside::<A, T>(dw, [outputs, inputs, count], &g, wide_g, &x, &mut beside);
             let g = Matrix::new(&g, wide_g);
             if let (Some(norm), Some(through)) = (norm, &mut through) {
                 let through = &mut through[..count * inputs];

@@ -9,6 +9,7 @@
 mod tile;
 
 use crate::isa::Arith;
+use crate::plumbing::room;
 use crate::real::Real;
 use tile::tile;
 
@@ -123,12 +124,28 @@ impl<T: Real> Packed<T> {
 /// apart would evict one another from the nearest cache, and the last panel of columns reads so far.
 pub(crate) const PAD: usize = 16;
 
-/// `C[m, n] += Aᵀ · B` for A `[depth, m]` and B `[depth, n]`, whose rows are [`PAD`] values longer than they
-/// are wide, on this thread: the weight gradient of some rows. Both are read where they stand, so a depth of
+/// Room for so many rows of an operand of [`accumulate_outer`], of which the caller writes all but the padding.
+pub(crate) fn padded<T: Real>(rows: usize, width: usize) -> Vec<T> {
+    let mut values = room(rows * (width + PAD));
+    for row in values.chunks_exact_mut(width + PAD) {
+        row[width..].fill(T::ZERO);
+    }
+    values
+}
+
+/// `C[m, n] += Aᵀ · B` for A `[depth, m]`, whose rows begin every `a_stride` values, and B `[depth, n]`, whose rows are
+/// [`PAD`] values longer than they are wide, on this thread: the weight gradient of some rows. Both are read where they
+/// stand, so a depth of
 /// about 128 keeps a strip of one and a panel of the other in the nearest cache.
 #[inline(always)]
-pub(crate) fn accumulate_outer<A: Arith, T: Real>(c: &mut [T], shape: [usize; 3], a: &[T], b: &[T]) {
-    accumulate_outer_beside::<A, T>(c, shape, a, b, &mut || ());
+pub(crate) fn accumulate_outer<A: Arith, T: Real>(
+    c: &mut [T],
+    shape: [usize; 3],
+    a: &[T],
+    a_stride: usize,
+    b: &[T],
+) {
+    accumulate_outer_beside::<A, T>(c, shape, a, a_stride, b, &mut || ());
 }
 
 /// [`accumulate_outer`] that calls `beside` once a tile.
@@ -137,10 +154,11 @@ pub(crate) fn accumulate_outer_beside<A: Arith, T: Real>(
     c: &mut [T],
     [m, n, depth]: [usize; 3],
     a: &[T],
+    a_stride: usize,
     b: &[T],
     beside: &mut impl FnMut(),
 ) {
-    let a = Matrix { values: a, row: 1, column: m + PAD };
+    let a = Matrix { values: a, row: 1, column: a_stride };
     for left in (0..n).step_by(COLUMNS) {
         let shape = [m, COLUMNS.min(n - left), depth];
         panel_beside::<A, T>(&mut c[left..], n, shape, a, &b[left..], n + PAD, Start::Existing, beside);
@@ -404,7 +422,7 @@ mod tests {
         type Output = ();
         #[inline(always)]
         fn run<A: Arith>(self) {
-            accumulate_outer::<A, T>(self.0, self.1, self.2, self.3);
+            accumulate_outer::<A, T>(self.0, self.1, self.2, self.1[0] + PAD, self.3);
         }
     }
 

@@ -2,7 +2,8 @@
 //! products over the whole chunk while it is in the cache.
 
 use super::block::{Coming, gather, scatter, steps};
-use super::{Gating, Sizes};
+use super::forward::rotated;
+use super::{Gating, Sizes, widths};
 use crate::isa::{Arith, Kernel};
 use crate::lanes::{add, copy};
 use crate::product::{Matrix, PAD, Packed, Start, accumulate_outer, accumulate_outer_beside};
@@ -10,18 +11,20 @@ use crate::real::Real;
 
 /// The weights as backward uses them.
 pub(super) struct Weights<T> {
-    /// `[gates, input]`
+    /// `[input gates, input]`
     input: Packed<T>,
-    /// `[gates, hidden]`
+    /// `[recurrent gates, hidden]`
     recurrent: Packed<T>,
 }
 
 impl<T: Real> Weights<T> {
-    /// From w_ih `[gates, input]` and w_hh `[gates, hidden]`.
-    pub(super) fn new(w_ih: &[T], w_hh: &[T], gates: usize, input: usize, hidden: usize) -> Self {
+    /// From w_ih `[input gates, input]` and w_hh `[recurrent gates, hidden]`.
+    pub(super) fn new<G: Gating>(w_ih: &[T], w_hh: &[T], input: usize, hidden: usize) -> Self {
+        let [_, from_input, from_state] = widths::<G>(hidden);
+        let w_ih = &rotated(w_ih, G::RECURRENT * hidden * input)[..];
         Weights {
-            input: Packed::new(Matrix::new(w_ih, input), gates, input),
-            recurrent: Packed::new(Matrix::new(w_hh, hidden), gates, hidden),
+            input: Packed::new(Matrix::new(w_ih, input), from_input, input),
+            recurrent: Packed::new(Matrix::new(w_hh, hidden), from_state, hidden),
         }
     }
 }
@@ -46,7 +49,8 @@ pub(super) struct Block<'a, G, T> {
     pub(super) dc: &'a mut [T],
     /// `[rows, time, input]`, where the inputs are tracked.
     pub(super) dxs: Option<&'a mut [T]>,
-    /// This block's share, zeros: `[gates, input]`, `[gates, hidden]` and `[gates]` one after another.
+    /// This block's share, zeros: `[input gates, input]`, in the order of a row of pre-activations, `[recurrent gates,
+    /// hidden]` and `[gates]` one after another.
     pub(super) dweights: &'a mut [T],
 }
 
@@ -56,7 +60,9 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
     #[inline(always)]
     fn run<A: Arith>(mut self) {
         let Sizes { batch: rows, time, input, hidden } = self.sizes;
-        let (width, cell) = (G::GATES * hidden, (G::STATES - 1) * hidden);
+        let ([width, from_input, from_state], cell) = (widths::<G>(hidden), (G::STATES - 1) * hidden);
+        // Where the recurrent gates begin in a row.
+        let inner = G::RECURRENT * hidden;
         let most = steps(rows).min(time);
         let (mut ch, mut cc) = (vec![T::ZERO; rows * hidden], vec![T::ZERO; rows * cell]);
         // Rows of these are `PAD` values longer than wide.
@@ -65,8 +71,8 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
         // The hidden state before every step of a chunk, and after the last.
         let mut hiddens = vec![T::ZERO; (most + 1) * rows * wide_h];
         let mut inputs = vec![T::ZERO; most * rows * wide_x];
-        let (dw_ih, rest) = self.dweights.split_at_mut(width * input);
-        let (dw_hh, db) = rest.split_at_mut(width * hidden);
+        let (dw_ih, rest) = self.dweights.split_at_mut(from_input * input);
+        let (dw_hh, db) = rest.split_at_mut(from_state * hidden);
         for begin in (0..time).step_by(most).rev() {
             let count = most.min(time - begin);
             load_hiddens::<A, T>(self.h0, self.ys, self.sizes, begin, count, &mut hiddens);
@@ -95,22 +101,23 @@ impl<G: Gating, T: Real> Kernel for Block<'_, G, T> {
                         true => &self.gates[(t * rows + b) * width..][..width],
                         false => &hiddens[((step + 1) * rows + b) * wide_h..][..width],
                     };
-                    let before = &cells_before[b * cell..][..cell];
-                    let after = &self.cells[(t * rows + b) * cell..][..cell];
+                    let before = &hiddens[(step * rows + b) * wide_h..][..hidden];
+                    let cells =
+                        [&cells_before[b * cell..][..cell], &self.cells[(t * rows + b) * cell..][..cell]];
                     let dgates = &mut dgates[(step * rows + b) * wide_g..][..width];
-                    self.gating.backward::<A, T>(gates, [before, after], ch, cc, dgates);
+                    self.gating.backward::<A, T>(gates, before, cells, ch, cc, dgates);
                     add::<A, T>(db, dgates);
                 }
-                let dgates = Matrix::new(&dgates[step * rows * wide_g..], wide_g);
-                let (c, a) = (&mut ch[..], dgates);
-                self.weights.recurrent.product_beside::<A>(c, hidden, rows, a, Start::Zero, &mut beside);
+                let dgates = Matrix::new(&dgates[step * rows * wide_g + inner..], wide_g);
+                let start = if G::PASSES { Start::Existing } else { Start::Zero };
+                self.weights.recurrent.product_beside::<A>(&mut ch, hidden, rows, dgates, start, &mut beside);
             }
 
             let depth = count * rows;
-            let shape = [width, hidden, depth];
-            accumulate_outer_beside::<A, T>(dw_hh, shape, &dgates, &hiddens, &mut beside);
+            let shape = [from_state, hidden, depth];
+            accumulate_outer_beside::<A, T>(dw_hh, shape, &dgates[inner..], wide_g, &hiddens, &mut beside);
             gather::<A, T>(self.xs, [rows, time, input], begin, count, &mut inputs, wide_x);
-            accumulate_outer::<A, T>(dw_ih, [width, input, depth], &dgates, &inputs);
+            accumulate_outer::<A, T>(dw_ih, [from_input, input, depth], &dgates, wide_g, &inputs);
             if let Some(dxs) = &mut self.dxs {
                 let g = Matrix::new(&dgates, wide_g);
                 self.weights.input.product::<A>(&mut inputs, wide_x, depth, g, Start::Zero);

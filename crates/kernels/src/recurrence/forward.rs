@@ -10,22 +10,36 @@ use crate::real::Real;
 /// The weights as a step uses them.
 #[derive(Clone, Debug)]
 pub(super) struct Weights<T> {
-    /// `[input, gates]`
+    /// `[input, input gates]`
     input: Packed<T>,
-    /// `[hidden, gates]`
+    /// `[hidden, recurrent gates]`
     recurrent: Packed<T>,
-    /// `b_ih + b_hh`: the value each chain begins with.
+    /// `b_ih + b_hh`, as far as a gate has each: the value each chain begins with.
     bias: Vec<T>,
+    /// Where the recurrent gates begin in a row of pre-activations.
+    first: usize,
+}
+
+/// The blocks that see the input alone stand last in the parameters and first in a row of pre-activations.
+pub(super) fn rotated<T: Real>(values: &[T], alone: usize) -> Vec<T> {
+    let (others, alone) = values.split_at(values.len() - alone);
+    [alone, others].concat()
 }
 
 impl<T: Real> Weights<T> {
-    /// From w_ih `[gates, input]`, w_hh `[gates, hidden]`, b_ih and b_hh `[gates]`.
-    pub(super) fn new([w_ih, w_hh, b_ih, b_hh]: [&[T]; 4], input: usize, hidden: usize) -> Self {
-        let gates = b_ih.len();
+    /// From w_ih `[input gates, input]`, w_hh `[recurrent gates, hidden]` and their biases.
+    pub(super) fn new<G: Gating>([w_ih, w_hh, b_ih, b_hh]: [&[T]; 4], input: usize, hidden: usize) -> Self {
+        let first = G::RECURRENT * hidden;
+        let w_ih = &rotated(w_ih, first * input)[..];
+        let mut bias = rotated(b_ih, first);
+        let both = bias.len() - first;
+        bias[first..].iter_mut().zip(b_hh).for_each(|(sum, b)| *sum += *b);
+        bias.extend(&b_hh[both..]);
         Weights {
-            input: Packed::new(Matrix::new(w_ih, input).transposed(), input, gates),
-            recurrent: Packed::new(Matrix::new(w_hh, hidden).transposed(), hidden, gates),
-            bias: b_ih.iter().zip(b_hh).map(|(a, b)| *a + *b).collect(),
+            input: Packed::new(Matrix::new(w_ih, input).transposed(), input, b_ih.len()),
+            recurrent: Packed::new(Matrix::new(w_hh, hidden).transposed(), hidden, b_hh.len()),
+            bias,
+            first,
         }
     }
 
@@ -48,6 +62,7 @@ impl<T: Real> Weights<T> {
         h: Matrix<'_, T>,
         beside: &mut impl FnMut(),
     ) {
+        let gates = &mut gates[self.first..];
         self.recurrent.product_beside::<A>(gates, self.bias.len(), m, h, Start::Existing, beside);
     }
 }

@@ -111,8 +111,9 @@ impl Gating for Lstm {
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
+        _: &[T],
         [before, after]: [&[T]; 2],
-        dh: &[T],
+        dh: &mut [T],
         dc: &mut [T],
         dgates: &mut [T],
     ) {

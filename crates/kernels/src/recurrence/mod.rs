@@ -8,14 +8,17 @@
 mod backward;
 mod block;
 mod forward;
+mod gru;
 mod lstm;
 mod operation;
 mod rnn;
 mod step;
 
+pub use gru::{GruCell, gru};
 pub use lstm::{LstmCell, lstm};
 pub use rnn::{Activation, RnnCell, rnn};
 
+pub(crate) use gru::Gru;
 pub(crate) use lstm::Lstm;
 pub(crate) use rnn::Rnn;
 
@@ -26,11 +29,21 @@ use candle_core::{Result, Tensor};
 
 /// The elementwise part of a recurrent layer, for some rows of the batch: `gates` is `[rows, GATES · hidden]`,
 /// `h` `[rows, hidden]`, and `c`, the rest of the state, `[rows, (STATES − 1) · hidden]`.
+///
+/// The input reaches the first [`Gating::INPUT`] blocks of pre-activations, the hidden state those from
+/// [`Gating::RECURRENT`] on: each a product of its own with rows of their own in `w_ih` and `w_hh`.
 pub(crate) trait Gating: Copy + Send + Sync + 'static {
     /// The operation's name in errors.
     const NAME: &'static str;
     /// Blocks of `hidden` pre-activations.
     const GATES: usize;
+    /// How many blocks the input reaches: all, unless some see the hidden state alone. The rows of `w_ih` that belong
+    /// to the blocks which see the input alone are its last ones.
+    const INPUT: usize = Self::GATES;
+    /// The first block that the hidden state reaches.
+    const RECURRENT: usize = 0;
+    /// Whether the hidden state also passes to the next one beside the pre-activations.
+    const PASSES: bool = false;
     /// Blocks of `hidden` in the carried state.
     const STATES: usize;
     /// Whether activations are kept for backward; otherwise there is one gate, and the outputs are it.
@@ -39,14 +52,16 @@ pub(crate) trait Gating: Copy + Send + Sync + 'static {
     /// Turns pre-activations into activations in place and moves the state one step on.
     fn forward<A: Arith, T: Real>(self, gates: &mut [T], h: &mut [T], c: &mut [T], hidden: usize);
 
-    /// For one row, from the activations, the state's `c` before and after the step, and the gradients with
-    /// respect to the new `h` and `c`: writes the gradients of the pre-activations and turns `dc` into the
-    /// gradient with respect to the previous `c`.
+    /// For one row, from the activations, the state's `h` before the step and its `c` before and after, and the
+    /// gradients with respect to the new `h` and `c`: writes the gradients of the pre-activations and turns `dc` into
+    /// the gradient with respect to the previous `c`; where the hidden state passes beside them, `dh` into what passes
+    /// to the previous one.
     fn backward<A: Arith, T: Real>(
         self,
         gates: &[T],
+        before: &[T],
         cells: [&[T]; 2],
-        dh: &[T],
+        dh: &mut [T],
         dc: &mut [T],
         dgates: &mut [T],
     );
@@ -61,8 +76,14 @@ pub(crate) struct Sizes {
     pub(crate) hidden: usize,
 }
 
-/// The parameters in PyTorch's layouts: `[gates · hidden, input]`, `[gates · hidden, hidden]` and twice
-/// `[gates · hidden]`.
+/// Widths of the pre-activations of a recurrence: of all blocks, of those the input reaches, and of those the hidden
+/// state reaches, in values.
+pub(crate) fn widths<G: Gating>(hidden: usize) -> [usize; 3] {
+    [G::GATES, G::INPUT, G::GATES - G::RECURRENT].map(|blocks| blocks * hidden)
+}
+
+/// The parameters in PyTorch's layouts: `[input gates · hidden, input]`, `[recurrent gates · hidden, hidden]` and one
+/// bias of each.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameters<'a> {
     pub(crate) w_ih: &'a Tensor,
@@ -72,8 +93,10 @@ pub(crate) struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    /// Checks the shapes for `gates` blocks and returns (input, hidden).
-    pub(crate) fn check(&self, name: &str, gates: usize) -> Result<(usize, usize)> {
+    /// Checks the shapes and returns (input, hidden).
+    pub(crate) fn check<G: Gating>(&self) -> Result<(usize, usize)> {
+        let name = G::NAME;
+        let [_, from_input, gates] = widths::<G>(1);
         let (Ok((rows, hidden)), Ok((_, input))) = (self.w_hh.dims2(), self.w_ih.dims2()) else {
             candle_core::bail!(
                 "{name}: w_ih is {:?} and w_hh is {:?}, expected two matrices",
@@ -82,10 +105,11 @@ impl Parameters<'_> {
             );
         };
         // Whichever of the two dimensions is wrong, the first one says what hidden was meant to be.
-        let hidden = if rows % gates == 0 && self.w_ih.dims()[0] == rows { rows / gates } else { hidden };
+        let agree = rows % gates == 0 && self.w_ih.dims()[0] == rows / gates * from_input;
+        let hidden = if agree { rows / gates } else { hidden };
         expect_shape(name, "w_hh", self.w_hh, &[gates * hidden, hidden])?;
-        expect_shape(name, "w_ih", self.w_ih, &[gates * hidden, input])?;
-        expect_shape(name, "b_ih", self.b_ih, &[gates * hidden])?;
+        expect_shape(name, "w_ih", self.w_ih, &[from_input * hidden, input])?;
+        expect_shape(name, "b_ih", self.b_ih, &[from_input * hidden])?;
         expect_shape(name, "b_hh", self.b_hh, &[gates * hidden])?;
         Ok((input, hidden))
     }
@@ -102,7 +126,7 @@ pub(crate) fn check<G: Gating>(
     let Ok((batch, time, width)) = xs.dims3() else {
         candle_core::bail!("{name}: xs is {:?}, expected [batch, time, dim]", xs.dims());
     };
-    let (input, hidden) = parameters.check(name, G::GATES)?;
+    let (input, hidden) = parameters.check::<G>()?;
     if width != input || time == 0 || batch == 0 {
         candle_core::bail!(
             "{name}: xs is [{batch}, {time}, {width}], expected [batch, time, {input}], neither empty, for w_ih {:?}",

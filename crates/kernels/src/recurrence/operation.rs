@@ -1,7 +1,7 @@
 //! A recurrence as one operation: operands xs, the four parameters and the states, results the outputs and the
 //! states after each row's own last step.
 
-use super::{Gating, Parameters, Sizes, backward, block, forward};
+use super::{Gating, Parameters, Sizes, backward, block, forward, widths};
 use crate::isa::dispatch;
 use crate::parallel;
 use crate::plumbing::{operand, room, tensor, with_all};
@@ -123,7 +123,8 @@ struct Gradients<T> {
     xs: Option<Vec<T>>,
     w_ih: Vec<T>,
     w_hh: Vec<T>,
-    bias: Vec<T>,
+    b_ih: Vec<T>,
+    b_hh: Vec<T>,
     h0: Vec<T>,
     c0: Vec<T>,
 }
@@ -146,7 +147,7 @@ impl<G: Gating, T: Real> Operation<G, T> {
     fn forward(&self, [xs, w_ih, w_hh, b_ih, b_hh, h0, c0]: [&[T]; 7], keep: bool) -> Found<T> {
         let Sizes { batch, time, input, hidden } = self.sizes;
         let (width, cell) = (G::GATES * hidden, (G::STATES - 1) * hidden);
-        let weights = forward::Weights::new([w_ih, w_hh, b_ih, b_hh], input, hidden);
+        let weights = forward::Weights::new::<G>([w_ih, w_hh, b_ih, b_hh], input, hidden);
         let (rows, parallel) = self.blocks(batch * time * width * (input + hidden));
         let kept_gates = if keep && G::KEEPS { time * width } else { 0 };
         let kept_cells = if keep { time * cell } else { 0 };
@@ -196,8 +197,8 @@ impl<G: Gating, T: Real> Operation<G, T> {
         upstream: [Option<&[T]>; 3],
     ) -> Gradients<T> {
         let Sizes { batch, time, input, hidden } = self.sizes;
-        let (width, cell) = (G::GATES * hidden, (G::STATES - 1) * hidden);
-        let weights = backward::Weights::new(w_ih, w_hh, width, input, hidden);
+        let ([width, from_input, from_state], cell) = (widths::<G>(hidden), (G::STATES - 1) * hidden);
+        let weights = backward::Weights::new::<G>(w_ih, w_hh, input, hidden);
         let (rows, parallel) = self.blocks(2 * batch * time * width * (input + hidden));
         let given = |which: usize, len: usize| match upstream[which] {
             Some(values) => values.to_vec(),
@@ -205,7 +206,7 @@ impl<G: Gating, T: Real> Operation<G, T> {
         };
         let (mut dh, mut dc) = (given(1, batch * hidden), given(2, batch * cell));
         let mut dxs = self.needs_xs.then(|| room(batch * time * input));
-        let each = width * (input + hidden + 1);
+        let each = from_input * input + from_state * hidden + width;
         let mut partial = vec![T::ZERO; batch.div_ceil(rows) * each];
         let mut dh_parts = dh.chunks_mut(rows * hidden);
         let mut dc_parts = cut(&mut dc, rows * cell);
@@ -237,9 +238,15 @@ impl<G: Gating, T: Real> Operation<G, T> {
         drop((dh_parts, dc_parts, dxs_parts, partials));
         run_all(blocks, parallel);
         let mut w_ih = combine(&partial, each);
-        let mut w_hh = w_ih.split_off(width * input);
-        let bias = w_hh.split_off(width * hidden);
-        Gradients { xs: dxs, w_ih, w_hh, bias, h0: dh, c0: dc }
+        let mut w_hh = w_ih.split_off(from_input * input);
+        let mut b_ih = w_hh.split_off(from_state * hidden);
+        let alone = G::RECURRENT * hidden;
+        let b_hh = b_ih[alone..].to_vec();
+        b_ih.truncate(from_input);
+        // Back to the order of the parameters.
+        w_ih.rotate_left(alone * input);
+        b_ih.rotate_left(alone);
+        Gradients { xs: dxs, w_ih, w_hh, b_ih, b_hh, h0: dh, c0: dc }
     }
 }
 
@@ -274,14 +281,12 @@ impl<G: Gating, T: Real> Reverse for Operation<G, T> {
             let upstream = [(0, g0), (1, g1), (2, g2)].map(|(which, g)| gradients[which].as_ref().map(|_| g));
             Ok(self.backward([xs, w_ih, w_hh, h0, c0], ys, kept, upstream))
         })?;
-        let bias = tensor(found.bias, b_ih.shape())?;
         Ok(vec![
             found.xs.map(|values| tensor(values, xs.shape())).transpose()?,
             Some(tensor(found.w_ih, w_ih.shape())?),
             Some(tensor(found.w_hh, w_hh.shape())?),
-            // Both biases are added to the same sum.
-            Some(bias.clone().reshape(b_hh.shape())?),
-            Some(bias),
+            Some(tensor(found.b_ih, b_ih.shape())?),
+            Some(tensor(found.b_hh, b_hh.shape())?),
             Some(tensor(found.h0, h0.shape())?),
             Some(tensor(found.c0, c0.shape())?),
         ])
@@ -292,10 +297,10 @@ impl<G: Gating, T: Real> Operation<G, T> {
     /// The packed parameters, cut.
     fn unpack<'a>(&self, parameters: &'a [T], states: &'a [T]) -> [&'a [T]; 6] {
         let Sizes { batch, input, hidden, .. } = self.sizes;
-        let width = G::GATES * hidden;
-        let (w_ih, rest) = parameters.split_at(width * input);
-        let (w_hh, biases) = rest.split_at(width * hidden);
-        let (b_ih, b_hh) = biases.split_at(width);
+        let [_, from_input, from_state] = widths::<G>(hidden);
+        let (w_ih, rest) = parameters.split_at(from_input * input);
+        let (w_hh, biases) = rest.split_at(from_state * hidden);
+        let (b_ih, b_hh) = biases.split_at(from_input);
         let (h0, c0) = states.split_at(batch * hidden);
         [w_ih, w_hh, b_ih, b_hh, h0, c0]
     }
@@ -346,7 +351,7 @@ impl<G: Gating, T: Real> CustomOp3 for Operation<G, T> {
             let upstream = [Some(ys_gradient), Some(dh), Some(dc)];
             Ok(self.backward([xs, w_ih, w_hh, h0, c0], &out[..ys], kept, upstream))
         })?;
-        let packed = [found.w_ih, found.w_hh, found.bias.clone(), found.bias].concat();
+        let packed = [found.w_ih, found.w_hh, found.b_ih, found.b_hh].concat();
         let dstates = [found.h0, found.c0].concat();
         Ok((
             found.xs.map(|values| tensor(values, xs.shape())).transpose()?,

@@ -105,7 +105,15 @@ impl Gating for Rnn {
     }
 
     #[inline(always)]
-    fn backward<A: Arith, T: Real>(self, gates: &[T], _: [&[T]; 2], dh: &[T], _: &mut [T], dgates: &mut [T]) {
+    fn backward<A: Arith, T: Real>(
+        self,
+        gates: &[T],
+        _: &[T],
+        _: [&[T]; 2],
+        dh: &mut [T],
+        _: &mut [T],
+        dgates: &mut [T],
+    ) {
         let lanes = A::Vector::<T>::LANES;
         let whole = dh.len() - dh.len() % lanes;
         for at in (0..whole).step_by(lanes) {

@@ -22,11 +22,12 @@ pub(super) struct Cell<G, T> {
 
 impl<G: Gating, T: Real> Cell<G, T> {
     pub(super) fn new(gating: G, parameters: &Parameters<'_>, batch: usize) -> Result<Self> {
-        let (input, hidden) = parameters.check(G::NAME, G::GATES)?;
+        let (input, hidden) = parameters.check::<G>()?;
         let width = G::GATES * hidden;
         let Parameters { w_ih, w_hh, b_ih, b_hh } = parameters;
-        let weights =
-            with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| Ok(Weights::new(parts, input, hidden)))?;
+        let weights = with_all::<T, _, 4>([w_ih, w_hh, b_ih, b_hh], |parts| {
+            Ok(Weights::new::<G>(parts, input, hidden))
+        })?;
         Ok(Cell { gating, weights, input, hidden, batch, gates: vec![T::ZERO; batch * width] })
     }
 

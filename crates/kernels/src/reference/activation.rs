@@ -18,3 +18,11 @@ pub fn gelu(xs: &Tensor) -> Result<Tensor> {
 pub fn silu(xs: &Tensor) -> Result<Tensor> {
     xs.silu()
 }
+
+/// [`crate::softplus`], plainly: the larger of x and 0, and `ln(1 + exp(−|x|))`, which cannot overflow.
+///
+/// # Errors
+/// The type is not a floating-point one.
+pub fn softplus(xs: &Tensor) -> Result<Tensor> {
+    xs.relu()? + (xs.abs()?.neg()?.exp()? + 1.0)?.log()?
+}

@@ -36,6 +36,6 @@ pub fn lstm(
 }
 
 /// `1 / (1 + e^{−x})`, as `(tanh(x / 2) + 1) / 2`, which cannot overflow.
-fn sigmoid(xs: &Tensor) -> Result<Tensor> {
+pub(super) fn sigmoid(xs: &Tensor) -> Result<Tensor> {
     (xs * 0.5)?.tanh()?.affine(0.5, 0.5)
 }

@@ -3,7 +3,9 @@
 
 pub mod activation;
 mod attention;
+mod convolution;
 pub mod gather;
+mod gru;
 mod linear;
 pub mod loss;
 mod lstm;
@@ -14,6 +16,8 @@ mod scan;
 mod selective;
 
 pub use attention::{attention, attention_packed, attention_state, attention_weights};
+pub use convolution::short_convolution;
+pub use gru::gru;
 pub use linear::linear;
 pub use lstm::lstm;
 pub use rnn::rnn;

@@ -42,7 +42,16 @@ pub(crate) fn variants() -> Vec<(String, Box<dyn Generated>)> {
         ("recall", serde_json::json!({"length": 16, "pairs": 3, "vocab": 18})),
         ("recall", serde_json::json!({"length": 16, "pairs": 3, "vocab": 19, "slots": "published"})),
         ("recall", serde_json::json!({"length": 16, "pairs": 3, "vocab": 18, "filler": "random"})),
+        ("selective-copying", serde_json::json!({"length": 10, "span": 3, "symbols": 4})),
+        ("induction-heads", serde_json::json!({"length": 8, "test_length": 12, "vocab": 5})),
         ("parity", serde_json::json!({"length": 5, "test_length": 9})),
+        ("even-pairs", serde_json::json!({"length": 5, "test_length": 9})),
+        ("cycle-navigation", serde_json::json!({"length": 6, "test_length": 9})),
+        ("modular-arithmetic", serde_json::json!({"length": 8, "test_length": 12})),
+        ("reverse-string", serde_json::json!({"length": 5, "test_length": 9})),
+        ("word-problem", serde_json::json!({"length": 6, "group": "z2"})),
+        ("word-problem", serde_json::json!({"length": 6, "group": "s3", "test_length": 9})),
+        ("word-problem", serde_json::json!({"length": 6, "group": "a5"})),
     ];
     let small = settings.into_iter().map(|(name, settings)| {
         let label = format!("{name} {settings}");

@@ -20,9 +20,10 @@ mod operation;
 
 pub use cell::SelectiveScanCell;
 
-use crate::plumbing::fused;
+use crate::plumbing::{fused, room, tensor, with_all};
+use crate::real::Real;
 use crate::reference;
-use crate::vector::Aligned;
+use crate::tape;
 use candle_core::{DType, Result, Tensor, bail};
 use coefficients::Sizes;
 use operation::Selective;
@@ -68,26 +69,46 @@ pub fn selective_scan(
     if !fused(us) {
         return reference::selective_scan(us, inputs, parameters, state, lengths);
     }
-    let flat = |tensors: &[&Tensor]| {
-        let flat = tensors.iter().map(|tensor| tensor.flatten_all()).collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&flat, 0)?.contiguous()
-    };
-    let all = flat(&[us, &inputs.delta, &inputs.b, &inputs.c])?;
-    let (weights, state) = (flat(&[&parameters.a, &parameters.d])?, state.contiguous()?);
+    let SelectiveInputs { delta, b, c } = inputs;
+    let SelectiveParameters { a, d } = parameters;
+    let mut operands = [us, delta, b, c, a, d, state].map(Clone::clone);
+    for operand in &mut operands {
+        *operand = operand.contiguous()?;
+    }
     let lengths = lengths.map_or_else(|| vec![sizes.time; sizes.batch], <[usize]>::to_vec);
-    let keep = all.track_op() || weights.track_op() || state.track_op();
-    let both = match us.dtype() {
-        DType::F64 => {
-            let boundaries = OnceLock::<Aligned<f64>>::new();
-            crate::tape::apply3(&all, &weights, &state, Selective { sizes, lengths, keep, boundaries })?
-        }
-        _ => {
-            let boundaries = OnceLock::<Aligned<f32>>::new();
-            crate::tape::apply3(&all, &weights, &state, Selective { sizes, lengths, keep, boundaries })?
-        }
-    };
-    let ys = both.narrow(0, 0, us.elem_count())?.reshape(us.shape())?;
-    let last = both.narrow(0, us.elem_count(), state.elem_count())?.reshape(state.shape())?;
+    match us.dtype() {
+        DType::F64 => run::<f64>(&operands, sizes, lengths),
+        _ => run::<f32>(&operands, sizes, lengths),
+    }
+}
+
+/// Noted on a tape or without a graph the two results are apart; in candle's graph operands go in packed and results
+/// are cut from one.
+fn run<T: Real>(operands: &[Tensor; 7], sizes: Sizes, lengths: Vec<usize>) -> Result<(Tensor, Tensor)> {
+    let [us, delta, b, c, a, d, state] = operands;
+    let keep = operands.iter().any(Tensor::track_op);
+    let scan = Selective::<T> { sizes, lengths, keep, boundaries: OnceLock::new() };
+    if tape::wants_graph(operands) {
+        let flat = |tensors: &[&Tensor]| {
+            let flat = tensors.iter().map(|tensor| tensor.flatten_all()).collect::<Result<Vec<_>>>()?;
+            Tensor::cat(&flat, 0)?.contiguous()
+        };
+        let both = flat(&[us, delta, b, c])?.apply_op3(&flat(&[a, d])?, state, scan)?;
+        let ys = both.narrow(0, 0, us.elem_count())?.reshape(us.shape())?;
+        let last = both.narrow(0, us.elem_count(), state.elem_count())?.reshape(state.shape())?;
+        return Ok((ys, last));
+    }
+    let (mut ys, mut last) = (room(us.elem_count()), room(state.elem_count()));
+    with_all::<T, _, 7>(operands.each_ref(), |[us, delta, b, c, a, d, state]| {
+        scan.forward([us, delta, b, c], &[a, d].concat(), state, &mut ys, &mut last);
+        Ok(())
+    })?;
+    if !tape::records(&operands.each_ref()) {
+        return Ok((tensor(ys, us.shape())?, tensor(last, state.shape())?));
+    }
+    let ys = tape::result(T::to_cpu_storage_owned(ys), us.shape())?;
+    let last = tape::result(T::to_cpu_storage_owned(last), state.shape())?;
+    tape::note(scan, &operands.each_ref(), &[&ys, &last]);
     Ok((ys, last))
 }
 
