@@ -86,7 +86,7 @@ impl Group {
         };
         let mut elements = permutations(things);
         if self == Group::A5 {
-            elements.retain(|element| inversions(element) % 2 == 0);
+            elements.retain(|element| inversions(element).is_multiple_of(2));
         }
         elements
     }

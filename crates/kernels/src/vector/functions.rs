@@ -50,7 +50,7 @@ impl Elementary for f64 {
     }
     #[inline(always)]
     fn softplus_each<V: Vector<Number = Self>>(x: V) -> V {
-        x.map(|x| x.max(0.0) + libm::log1p(libm::exp(-x.abs())) + (x - x))
+        x.map(|x| x.max(0.0) + libm::log1p(libm::exp(-x.abs())))
     }
     #[inline(always)]
     fn scaled(self, _: Self) -> Self {
