@@ -112,11 +112,16 @@ pub trait Generated: Send + Sync {
     fn steps(&self, length: usize) -> usize;
     /// A batch of fresh samples of this nominal length; a pure function of the stream.
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch;
-    /// Whether one symbol may stand where the other stood without making the sequence one of another kind: the evidence
-    /// of an answer is stated for such exchanges. A task in which every symbol may stand anywhere leaves the default.
-    fn exchangeable(&self, a: u32, b: u32) -> bool {
-        let _ = (a, b);
+    /// Whether `new` may stand where `old` stood without making the sequence one of another kind: the evidence of an
+    /// answer is stated for such exchanges. A task in which every symbol may stand anywhere leaves the default.
+    fn exchangeable(&self, old: u32, new: u32) -> bool {
+        let _ = (old, new);
         true
+    }
+    /// Whether a symbol may come again at any step without making the sequence one of another kind, as bits may and keys
+    /// that must be distinct may not. What is no evidence is then tried with such symbols too.
+    fn symbols_repeat(&self) -> bool {
+        false
     }
     /// The answers, found from inputs alone; right at every scored position of a batch `sample` made.
     fn oracle(&self, inputs: &Inputs, lengths: &[usize]) -> Targets;

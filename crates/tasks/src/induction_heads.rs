@@ -112,6 +112,15 @@ impl Generated for Config {
         length.max(SHORTEST)
     }
 
+    /// All but a further special symbol, which would move the question.
+    fn exchangeable(&self, _: u32, new: u32) -> bool {
+        new != self.special()
+    }
+
+    fn symbols_repeat(&self) -> bool {
+        true
+    }
+
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch {
         let time = self.steps(length);
         let mut sequences = Sequences::new(batch, time, self.special(), 1);

@@ -111,6 +111,10 @@ impl<L: Language> Generated for Strings<L> {
         self.language.steps(length)
     }
 
+    fn symbols_repeat(&self) -> bool {
+        true
+    }
+
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch {
         let time = self.steps(length);
         let mut sequences = Sequences::new(batch, time, 0, 1);

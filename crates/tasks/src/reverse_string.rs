@@ -105,6 +105,10 @@ impl Generated for Config {
         2 * length.max(1)
     }
 
+    fn symbols_repeat(&self) -> bool {
+        true
+    }
+
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch {
         let time = self.steps(length);
         let bits = time / 2;

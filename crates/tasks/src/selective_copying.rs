@@ -118,8 +118,12 @@ impl Generated for Config {
     }
 
     /// Symbols for symbols: noise in place of one would renumber those behind it.
-    fn exchangeable(&self, a: u32, b: u32) -> bool {
-        a.max(b) < self.noise()
+    fn exchangeable(&self, old: u32, new: u32) -> bool {
+        old.max(new) < self.noise()
+    }
+
+    fn symbols_repeat(&self) -> bool {
+        true
     }
 
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch {

@@ -187,6 +187,10 @@ impl Generated for Words {
         length.max(1)
     }
 
+    fn symbols_repeat(&self) -> bool {
+        true
+    }
+
     fn sample(&self, rng: &mut Stream, batch: usize, length: usize) -> Batch {
         let time = self.steps(length);
         let mut sequences = Sequences::new(batch, time, 0, time);

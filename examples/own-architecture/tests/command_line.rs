@@ -31,7 +31,7 @@ fn it_stands_in_the_list_after_the_built_in_ones() {
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let names: Vec<&str> =
         listed["models"].as_array().unwrap().iter().map(|own| own["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["rnn", "lstm", "transformer", "ssm", "ema"]);
+    assert_eq!(names, ["rnn", "lstm", "gru", "transformer", "ssm", "mamba", "ema"]);
 }
 
 #[test]

@@ -220,6 +220,7 @@ fn evidence(task: &(dyn Generated + 'static)) -> Found {
             (0..length).step_by(length.div_ceil(STEPS).max(1)).chain(nearest_evidence(&scored.evidence))
         {
             let inside = scored.evidence.contains(step as u32);
+            let distinct = !inside && !task.symbols_repeat();
             let mut kept = 0;
             let mut changed = 0;
             for other in (0..ROWS).filter(|other| *other != row) {
@@ -227,7 +228,7 @@ fn evidence(task: &(dyn Generated + 'static)) -> Found {
                 if !may_stand(task, &batch.inputs, row, step, &put) {
                     continue;
                 }
-                let Some(inputs) = replaced(&batch.inputs, row, step, &put, !inside) else { continue };
+                let Some(inputs) = replaced(&batch.inputs, row, step, &put, distinct) else { continue };
                 let found = task.oracle(&inputs, &batch.lengths[row..=row]);
                 match same(output, &answer(&found, time, 0, at)?, &expected) {
                     true => kept += 1,
