@@ -63,9 +63,9 @@ def plain(value, _=None):
 
 
 def log_axis(axis, low, high):
-    """Decades, with ticks at 2 and 5 where there are few of them; numbers as people write them."""
+    """Decades, with ticks at 2, 3 and 5 where there are few of them; numbers as people write them."""
     few = high / low < 50
-    axis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if few else (1,)))
+    axis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(plain))
     axis.set_minor_locator(NullLocator() if few else LogLocator(10, subs=range(2, 10)))
     axis.set_minor_formatter(NullFormatter())
