@@ -32,6 +32,11 @@ pub trait Real:
     const ONE: Self;
     /// −∞.
     const NEG_INFINITY: Self;
+    /// A gradient smaller than this is as good as 0 where it is carried back through time. In single precision it lies
+    /// so far above the smallest normal number that products with weights stay normal: processors multiply what is
+    /// subnormal at a hundredth of their speed, and gradients that vanish are mostly that. In double precision,
+    /// which is for measuring gradients, it is 0.
+    const VANISHED: Self;
     /// Rounds from double precision.
     fn of(value: f64) -> Self;
     /// Widens to double precision.
@@ -59,6 +64,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const NEG_INFINITY: Self = f64::NEG_INFINITY;
+    const VANISHED: Self = 0.0;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value
@@ -100,6 +106,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const NEG_INFINITY: Self = f32::NEG_INFINITY;
+    const VANISHED: Self = 1e-30;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as f32

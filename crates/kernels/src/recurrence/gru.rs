@@ -156,5 +156,5 @@ fn step_back<T: Real, V: Vector<Number = T>>([n, r, z, product]: [V; 4], h: V, d
     let dn = dh * (one - z) * (one - n * n);
     let dz = dh * (h - n) * z * (one - z);
     let dr = dn * product * r * (one - r);
-    ([dn, dr, dz, dn * r], dh * z)
+    ([dn, dr, dz, dn * r].map(V::without_vanished), (dh * z).without_vanished())
 }

@@ -172,5 +172,5 @@ fn step_back<T: Real, V: Vector<Number = T>>(
     let df = dcell * before * f * (one - f);
     let dg = dcell * i * (one - g * g);
     let d_o = dh * squashed * o * (one - o);
-    ([di, df, dg, d_o], dcell * f)
+    ([di, df, dg, d_o].map(V::without_vanished), (dcell * f).without_vanished())
 }

@@ -138,11 +138,12 @@ impl Rnn {
     /// The gradient of the pre-activation, from the activation and its gradient.
     #[inline(always)]
     fn slope<T: Real, V: Vector<Number = T>>(self, h: V, dh: V) -> V {
-        match self.0 {
+        let slope = match self.0 {
             Activation::Tanh => dh * (V::splat(T::ONE) - h * h),
             // An activation of 0 stands on the flat side.
             Activation::Relu => V::zero().below(h, dh, V::zero()),
             Activation::Identity => dh,
-        }
+        };
+        slope.without_vanished()
     }
 }

@@ -104,6 +104,12 @@ pub trait Vector:
     /// A function of each lane, one by one.
     fn map(self, function: fn(Self::Number) -> Self::Number) -> Self;
 
+    /// The same, and 0 in lanes that are smaller than [`Real::VANISHED`]; what is no number stays so.
+    #[inline(always)]
+    fn without_vanished(self) -> Self {
+        self.max(-self).below(Self::splat(Self::Number::VANISHED), Self::zero(), self)
+    }
+
     /// 0 in every lane.
     #[inline(always)]
     fn zero() -> Self {
@@ -235,5 +241,32 @@ mod tests {
     fn every_operation_does_in_each_lane_what_it_says() {
         agree::<f32>();
         agree::<f64>();
+    }
+
+    /// What `without_vanished` makes of numbers.
+    struct Vanishing<'a>(&'a [f32]);
+
+    impl Kernel for Vanishing<'_> {
+        type Output = Vec<f32>;
+        #[inline(always)]
+        fn run<A: Arith>(self) -> Vec<f32> {
+            let mut out = vec![0.0; self.0.len()];
+            for (from, to) in
+                self.0.chunks(A::Vector::<f32>::LANES).zip(out.chunks_mut(A::Vector::<f32>::LANES))
+            {
+                A::Vector::<f32>::load_part(from).without_vanished().store_part(to);
+            }
+            out
+        }
+    }
+
+    #[test]
+    fn what_has_vanished_becomes_nothing_and_what_is_no_number_stays() {
+        let numbers = [1e-31, -1e-31, 1e-40, 2e-30, -2e-30, -3.0, f32::INFINITY, f32::NAN];
+        for isa in Isa::available() {
+            let found = dispatch_on(isa, Vanishing(&numbers));
+            assert_eq!(found[..7], [0.0, 0.0, 0.0, 2e-30, -2e-30, -3.0, f32::INFINITY], "{}", isa.name());
+            assert!(found[7].is_nan());
+        }
     }
 }

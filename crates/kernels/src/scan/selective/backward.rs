@@ -328,7 +328,7 @@ fn adjoint<V: Vector, const P: usize>(
     let old_re = v.fnma(b_re, h[0]);
     if P == 1 {
         found.exponent[0] = re * old_re;
-        g[0] = decay[0] * re;
+        g[0] = (decay[0] * re).without_vanished();
         return found;
     }
     let b_im = V::splat(b[1]);
@@ -339,7 +339,7 @@ fn adjoint<V: Vector, const P: usize>(
     let old_im = v.fnma(b_im, h[1]);
     found.exponent[0] = re.fma(old_re, im * old_im);
     found.exponent[1] = im.fma(old_re, -(re * old_im));
-    g[0] = decay[0].fma(re, decay[1] * im);
-    g[1] = decay[1].fnma(re, decay[0] * im);
+    g[0] = decay[0].fma(re, decay[1] * im).without_vanished();
+    g[1] = decay[1].fnma(re, decay[0] * im).without_vanished();
     found
 }
