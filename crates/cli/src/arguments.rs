@@ -1,6 +1,8 @@
 //! The command line as typed. What it means is each command's business.
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// Compare sequence architectures: how far back each learns to look, how its gradients behave on the way, and what it
@@ -25,10 +27,12 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 some cells failed or a contract 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List architectures, tasks and experiments.
+    /// List architectures, tasks and experiments, or print the page of one.
     List(List),
     /// Run experiments; the same command again does only what is missing.
     Run(Run),
+    /// Say what stands of experiments, what is missing, and how long it will take.
+    Status(Status),
     /// Print the tables of results.
     Table(Table),
     /// Draw the figures of results as SVG.
@@ -51,15 +55,46 @@ pub(crate) enum Command {
 /// `seqbench list`.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only this kind.
-    #[arg(value_enum)]
-    pub(crate) what: Option<Kind>,
+    /// Only this kind; or the name of an architecture or a task, whose page is printed, or of an experiment, whose file is.
+    #[arg(value_name = "KIND|NAME", value_parser = SubjectParser)]
+    pub(crate) what: Option<Subject>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What `list` lists.
+/// What `list` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// All of a kind.
+    Kind(Kind),
+    /// Whatever has that name.
+    Name(String),
+}
+
+/// Reads any word, and tells shells of the kinds.
+#[derive(Clone)]
+struct SubjectParser;
+
+impl TypedValueParser for SubjectParser {
+    type Value = Subject;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Subject, clap::Error> {
+        let word = StringValueParser::new().parse_ref(command, argument, value)?;
+        Ok(Kind::from_str(&word, false).map_or(Subject::Name(word), Subject::Kind))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Kind::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
+}
+
+/// A kind of what `list` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Architectures.
@@ -88,7 +123,7 @@ pub(crate) struct Run {
     /// Override a value of the experiment, as `train.steps=100` or `sweep.lag=[10,30]`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// List every cell with its status, and start none.
+    /// List every cell with its status, and the time the missing ones will take; start none.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Run every cell again, whatever stands.
@@ -98,6 +133,27 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) retry_failed: bool,
 }
+
+/// `seqbench status`.
+#[derive(Debug, Args)]
+#[command(after_help = STATES)]
+pub(crate) struct Status {
+    /// Experiment files, names of built-in experiments, or results folders; all folders in `runs` by default. An experiment
+    /// is taken as it stands, a folder as it was last run, overrides included.
+    #[arg(value_name = "EXPERIMENT|RESULTS")]
+    pub(crate) subjects: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the identity of every cell that is missing, failed or damaged, one a line, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) missing: bool,
+}
+
+const STATES: &str = "\
+Cells are done, diverged (an outcome too), failed (`run --retry-failed` tries again), skipped (predicted above \
+`measure.max_seconds`), missing, damaged (run again), or unneeded: a missing trial whose finals all stand. Stale ones lie \
+in the folder and belong to no cell of the plan.";
 
 /// `seqbench table`.
 #[derive(Debug, Args)]

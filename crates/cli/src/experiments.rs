@@ -26,7 +26,18 @@ macro_rules! embedded {
 
 embedded![
     "quick",
+    "delayed-recall-vs-lag",
+    "copying-vs-lag",
+    "adding-vs-length",
+    "recall-vs-pairs",
+    "selective-copying",
+    "induction-extrapolation",
+    "formal-languages",
+    "word-problems",
     "digits",
+    "text",
+    "initialisation",
+    "negative-control",
     "gradients-vs-distance",
     "throughput-vs-length",
     "quick-tuning",

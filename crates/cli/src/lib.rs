@@ -7,8 +7,10 @@ mod arguments;
 mod commands;
 mod experiments;
 mod failure;
+pub mod pages;
 mod progress;
 mod single;
+mod survey;
 mod terminal;
 
 pub use seqbench_core::Registry;
@@ -55,6 +57,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
     let outcome = match &arguments.command {
         Command::List(list) => commands::list::run(list, &registry),
         Command::Run(run) => commands::run::run(run, arguments.quiet, &registry),
+        Command::Status(status) => commands::status::run(status, &registry),
         Command::Table(table) => commands::table::run(table),
         Command::Plot(plot) => commands::plot::run(plot),
         Command::Verify(verify) => commands::verify::run(verify, &registry),

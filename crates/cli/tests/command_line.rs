@@ -13,12 +13,13 @@ use support::{TINY, files, folder_with, seqbench, succeed};
 #[test]
 fn help_and_version_are_no_errors() {
     let folder = folder_with(TINY);
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["--help"],
         &["-h"],
         &["help", "run"],
         &["list", "--help"],
         &["run", "--help"],
+        &["status", "--help"],
         &["table", "--help"],
         &["plot", "--help"],
         &["verify", "--help"],
@@ -45,8 +46,9 @@ fn a_mistyped_word_is_answered_with_the_nearest() {
     for (command, meant) in [
         (&["lst"][..], "'list'"),
         (&["run", "tiny.toml", "--jbos", "2"], "'--jobs'"),
-        (&["list", "modles"], "'models'"),
+        (&["list", "modles"], "did you mean `models`?"),
         (&["run", "quik"], "did you mean `quick`?"),
+        (&["status", "quik"], "did you mean `quick`?"),
         (&["verify", "lsmt"], "did you mean `lstm`?"),
         (&["run", "tiny.toml", "--only", "lga=3"], "did you mean `lag`?"),
         (&["table", "tiny", "--format", "cvs"], "csv"),
@@ -169,19 +171,31 @@ fn shells_and_manuals_get_their_texts() {
     let folder = folder_with(TINY);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let (script, _) = succeed(folder.path(), &["completions", shell]);
-        assert!(script.contains("seqbench") && script.contains("dry-run"), "{shell}: {script}");
+        // The kinds that `list` knows are offered, though it takes other words as well.
+        assert!(script.contains("experiments") || !["bash", "zsh", "fish"].contains(&shell), "{shell}");
+        assert!(
+            script.contains("seqbench") && script.contains("dry-run") && script.contains("status"),
+            "{shell}: {script}"
+        );
     }
     let (page, _) = succeed(folder.path(), &["man"]);
     assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{page}");
-    assert!(page.contains("EXTRA") && page.contains("list") && page.contains("130"), "{page}");
+    assert!(
+        page.contains("EXTRA") && page.contains("list") && page.contains("status") && page.contains("130"),
+        "{page}"
+    );
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let folder = folder_with(TINY);
     succeed(folder.path(), &["run", "tiny.toml", "--only", "rnn", "--quiet"]);
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 13] = [
         &["list"],
+        &["list", "parity"],
+        &["status"],
+        &["status", "tiny.toml", "--missing"],
+        &["status", "quick", "--json"],
         &["list", "--json"],
         &["--help"],
         &["man"],

@@ -68,12 +68,13 @@ fn task_settings(name: &str) -> Vec<Value> {
             json!({"length": 16, "pairs": 3, "vocab": 18, "filler": "random"}),
         ],
         "selective-copying" => vec![json!({"length": 10, "span": 3, "symbols": 4})],
-        "induction-heads" => vec![json!({"length": 8, "test_length": 12, "vocab": 5})],
+        "induction-heads" => vec![json!({"length": 8, "test_length": 16, "vocab": 5})],
         "parity" | "even-pairs" | "cycle-navigation" | "modular-arithmetic" | "reverse-string" => {
             vec![json!({"length": 9, "test_length": 14})]
         }
         "word-problem" => ["z2", "s3", "a5"].map(|group| json!({"length": 9, "group": group})).to_vec(),
         "images" => vec![json!({"permuted": true})],
+        "text" => vec![json!({"length": 256})],
         _ => Vec::new(),
     })
 }

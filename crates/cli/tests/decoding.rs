@@ -7,7 +7,7 @@
 use seqbench_core::{InputData, InputKind, Inputs, OutputKind, Signature};
 use seqbench_harness::memory::Counting;
 use seqbench_harness::spec::{
-    Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec,
+    Answers, Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec,
 };
 use seqbench_harness::train::Trainer;
 
@@ -29,6 +29,8 @@ fn training() -> TrainSpec {
         clip: ClipSpec::None,
         tbptt: None,
         stop_at: None,
+        curriculum: None,
+        answers: Answers::True,
     }
 }
 

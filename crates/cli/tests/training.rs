@@ -6,7 +6,7 @@ use seqbench_core::config::Value;
 use seqbench_harness::data::Data;
 use seqbench_harness::on_plain_formulations;
 use seqbench_harness::spec::{
-    Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec,
+    Answers, Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec,
 };
 use seqbench_harness::train::Trainer;
 use serde_json::json;
@@ -26,6 +26,8 @@ fn train_spec() -> TrainSpec {
         clip: ClipSpec::Norm(1.0),
         tbptt: None,
         stop_at: None,
+        curriculum: None,
+        answers: Answers::True,
     }
 }
 
@@ -44,7 +46,7 @@ fn losses(model: &ModelSpec) -> Vec<f64> {
     let spec = train_spec();
     let signature = instance.signature();
     let mut trainer = Trainer::new(model, &spec, RATE, signature, 12, 3, &registry).unwrap();
-    (0..STEPS).map(|step| trainer.step(&data.training_batch(step, spec.batch), step).unwrap().loss).collect()
+    (0..STEPS).map(|step| trainer.step(&data.training_batch(step, &spec), step).unwrap().loss).collect()
 }
 
 fn assert_same_curve(kind: &str, config: serde_json::Value, block: Block) {

@@ -205,6 +205,12 @@ pub trait Architecture: Send + Sync + 'static {
     /// test compares it with live tensors.
     fn state_bytes(&self, config: &Self::Config, dim: usize, context: usize) -> usize;
 
+    /// Multiply-adds of one core over one sequence of `length` steps, forward, biases and element-wise functions left out.
+    /// The default is right where each parameter is used once a step.
+    fn forward_operations(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        self.parameter_count(config, dim) as f64 * length as f64
+    }
+
     /// Whether these settings want the apparatus to add sinusoidal positions to the encoder's output.
     fn wants_positions(&self, config: &Self::Config) -> bool {
         let _ = config;
@@ -240,6 +246,8 @@ pub trait ConfiguredCore: Send + Sync {
     fn parameter_count(&self, dim: usize) -> usize;
     /// See [`Architecture::state_bytes`].
     fn state_bytes(&self, dim: usize, context: usize) -> usize;
+    /// See [`Architecture::forward_operations`].
+    fn forward_operations(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::wants_positions`].
     fn wants_positions(&self) -> bool;
 }
@@ -286,6 +294,10 @@ impl<A: Architecture> ConfiguredCore for Configured<A> {
 
     fn state_bytes(&self, dim: usize, context: usize) -> usize {
         self.architecture.state_bytes(&self.config, dim, context)
+    }
+
+    fn forward_operations(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.forward_operations(&self.config, dim, length)
     }
 
     fn wants_positions(&self) -> bool {

@@ -91,7 +91,7 @@ impl Value {
     /// The text, where it is text.
     pub fn as_str(&self) -> Option<&str> {
         match &self.data {
-            Data::String(text) => Some(text),
+            Data::String(written) => Some(written),
             _ => None,
         }
     }
@@ -129,7 +129,7 @@ impl Value {
                 Some(integer) => Data::Integer(integer),
                 None => Data::Float(number.as_f64().unwrap_or(0.0)),
             },
-            serde_json::Value::String(text) => Data::String(text.clone()),
+            serde_json::Value::String(written) => Data::String(written.clone()),
             serde_json::Value::Array(items) => Data::Array(items.iter().map(Value::from_json).collect()),
             serde_json::Value::Object(map) => Data::Table(
                 map.iter()
@@ -150,7 +150,7 @@ impl Value {
             Data::Bool(_) => "true or false",
             Data::Integer(_) => "a whole number",
             Data::Float(_) => "a number",
-            Data::String(_) => "text",
+            Data::String(_) => "a string",
             Data::Array(_) => "a list",
             Data::Table(_) => "a table",
         }

@@ -26,6 +26,8 @@ pub enum Purpose {
     Probe,
     /// Samples of throughput passes.
     Timing,
+    /// Answers dealt out anew, for a negative control.
+    Shuffle,
 }
 
 /// Disjoint ranges of seeds, so that nothing is tuned on what is reported.
@@ -69,6 +71,7 @@ impl Stream {
             Purpose::Fixture => 6,
             Purpose::Probe => 7,
             Purpose::Timing => 8,
+            Purpose::Shuffle => 9,
         };
         let mut key = [0u8; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -25,6 +25,9 @@ pub struct TaskInfo {
     pub deviations: &'static [&'static str],
     /// Configuration key of the nominal length a sweep varies (`lag`, `length`), where the task has one.
     pub length_key: Option<&'static str>,
+    /// The text of its source file, `include_str!` of itself: the heading (definition, example, lag, chance) and the words
+    /// on each key become the task's page. Empty where there is none; the page then says less.
+    pub documentation: &'static str,
 }
 
 /// Kind of one step's input.
@@ -42,11 +45,12 @@ pub enum OutputKind {
     /// One of this many classes, trained by cross-entropy.
     Classes(usize),
     /// This many real values, trained by mean squared error; an answer within `tolerance` of the target in
-    /// every value counts as right.
+    /// every value counts as right. A tolerance of 0 says that no answer is right or wrong: the squared error is the
+    /// score, and there is no accuracy.
     Regression {
         /// Values a step.
         dim: usize,
-        /// Largest absolute error of a right answer.
+        /// Largest absolute error of a right answer; 0 where answers are not right or wrong.
         tolerance: f64,
     },
 }
@@ -57,6 +61,14 @@ impl OutputKind {
         match self {
             OutputKind::Classes(classes) => classes,
             OutputKind::Regression { dim, .. } => dim,
+        }
+    }
+
+    /// Whether an answer is right or wrong, so that there is an accuracy.
+    pub fn has_accuracy(self) -> bool {
+        match self {
+            OutputKind::Classes(_) => true,
+            OutputKind::Regression { tolerance, .. } => tolerance > 0.0,
         }
     }
 }
@@ -73,9 +85,9 @@ pub struct Signature {
 /// What a predictor reaches that has no memory, or is no model at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
-    /// `chance`, `majority`, `persistence`, ….
+    /// `chance`, `majority`, `unigram`, `mean`, ….
     pub name: &'static str,
-    /// `accuracy`, `loss_nats`, `mse`.
+    /// `accuracy`, `bits_per_byte`, `loss_nats`, `mse`.
     pub metric: &'static str,
     /// The value it reaches.
     pub value: f64,
@@ -143,7 +155,13 @@ pub trait Finite: Send + Sync {
     fn steps(&self) -> usize;
     /// The examples of these indices, each below `len(split)`.
     fn batch(&self, split: Split, indices: &[usize]) -> Batch;
-    /// Chance and trivial predictors on the test split, `chance` with metric `accuracy` first.
+    /// The primary metric: `accuracy`; `bits_per_byte` for classes that are bytes; `mse` for real values without a
+    /// tolerance. Selection and the first column of a table go by it.
+    fn metric(&self) -> &'static str {
+        "accuracy"
+    }
+    /// Chance and trivial predictors on the test split, the primary metric's trivial value first: `chance` with metric
+    /// `accuracy`, `mean` with `mse`, `unigram` or its like with `bits_per_byte`.
     fn references(&self) -> Vec<Reference>;
 }
 
@@ -180,7 +198,15 @@ impl Instance {
         }
     }
 
-    /// Chance and trivial predictors at the nominal length.
+    /// The primary metric: `accuracy`, `bits_per_byte` or `mse`.
+    pub fn metric(&self) -> &'static str {
+        match self {
+            Instance::Generated(_) => "accuracy",
+            Instance::Finite(task) => task.metric(),
+        }
+    }
+
+    /// Chance and trivial predictors at the nominal length, the primary metric's first.
     pub fn references(&self) -> Vec<Reference> {
         match self {
             Instance::Generated(task) => task.references(task.nominal_length()),

@@ -2,7 +2,7 @@
 
 use crate::data::Data;
 use crate::evaluate::evaluate;
-use crate::metrics::{Tally, loss_name};
+use crate::metrics::{BITS, Tally, loss_name};
 use crate::probe::Probe;
 use crate::run::Findings;
 use crate::spec::{AccuracySpec, CellSpec, Rate, Stage};
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
         let (mut clipped, mut applied) = (0u64, 0u64);
         let mut window = Window::default();
         for step in 0..steps {
-            let batch = self.data.training_batch(step, self.spec.train.batch);
+            let batch = self.data.training_batch(step, &self.spec.train);
             let report = self.trainer.step(&batch, step)?;
             let taken = step + 1;
             self.result.facts.insert("steps_run".into(), taken as f64);
@@ -153,8 +153,9 @@ impl<'a> Run<'a> {
                 next_point += 1;
                 let loss = self.record(taken, &mut window, &report);
                 let tally = accuracy.map(|accuracy| self.validate(accuracy)).transpose()?;
+                let answered = tally.as_ref().filter(|_| self.instance.signature().output.has_accuracy());
                 let score =
-                    tally.as_ref().map_or(String::new(), |t| format!(", accuracy {:.3}", t.accuracy()));
+                    answered.map_or(String::new(), |tally| format!(", accuracy {:.3}", tally.accuracy()));
                 progress(taken, steps, format!("loss {loss:.3}{score}"));
                 if let (Some(accuracy), Some(tally)) = (accuracy, &tally)
                     && self.record_validation(taken, accuracy, tally)
@@ -185,9 +186,19 @@ impl<'a> Run<'a> {
 
     /// Whether the specification says to stop here.
     fn record_validation(&mut self, step: u64, accuracy: &AccuracySpec, tally: &Tally) -> bool {
-        self.curve(step, "validation_accuracy", tally.accuracy());
-        let loss = format!("validation_{}", loss_name(self.instance.signature().output));
+        let output = self.instance.signature().output;
+        if output.has_accuracy() {
+            self.curve(step, "validation_accuracy", tally.accuracy());
+        }
+        let loss = format!("validation_{}", loss_name(output));
         self.curve(step, &loss, tally.loss());
+        if self.instance.metric() == BITS {
+            self.curve(step, &format!("validation_{BITS}"), tally.bits());
+        }
+        // What is neither right nor wrong is never solved.
+        if !output.has_accuracy() {
+            return false;
+        }
         if tally.accuracy() >= accuracy.solved {
             self.result.facts.entry("steps_to_solve".into()).or_insert(step as f64);
         }
@@ -206,7 +217,7 @@ impl<'a> Run<'a> {
         for length in self.data.evaluation_lengths() {
             let batches = self.data.evaluation(Split::Test, length, accuracy.test_samples, None);
             let tally = evaluate(self.trainer.evaluated(), output, batches)?;
-            self.result.scores.extend(tally.rows("test", length, output));
+            self.result.scores.extend(tally.rows("test", length, output, self.instance.metric()));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Batches of a task for one cell: fresh samples of a generated task, epochs of a finite one. Every batch is a pure
 //! function of (seed, purpose, index), so it does not matter when, where or whether others were made before.
 
-use seqbench_core::{Batch, Instance, Purpose, Split, Stream};
+use crate::spec::{Answers, CurriculumSpec, TrainSpec};
+use seqbench_core::{Batch, Instance, Purpose, Split, Stream, Targets};
 
 /// Sequences an evaluation looks at together. Part of no result: kernels are independent across the batch.
 pub const EVALUATION_BATCH: usize = 64;
@@ -21,11 +22,23 @@ impl<'a> Data<'a> {
 
     /// The training batch of optimizer step `step`. A generated task draws its length first, one for the batch; a finite
     /// one goes through its training set in a new order each epoch, batches running on across the border.
-    pub fn training_batch(&mut self, step: u64, batch: usize) -> Batch {
+    pub fn training_batch(&mut self, step: u64, train: &TrainSpec) -> Batch {
+        let mut batch = self.task_batch(step, train);
+        if train.answers == Answers::Shuffled {
+            shuffle_answers(&mut batch, &mut Stream::new(self.seed, Purpose::Shuffle, step));
+        }
+        batch
+    }
+
+    fn task_batch(&mut self, step: u64, train: &TrainSpec) -> Batch {
+        let batch = train.batch;
         match self.instance {
             Instance::Generated(task) => {
                 let mut rng = Stream::new(self.seed, Purpose::Train, step);
-                let length = task.training_length(&mut rng);
+                let mut length = task.training_length(&mut rng);
+                if let Some(curriculum) = &train.curriculum {
+                    length = grown(curriculum, length, task.nominal_length(), step, train.steps);
+                }
                 task.sample(&mut rng, batch, length)
             }
             Instance::Finite(task) => {
@@ -98,5 +111,85 @@ impl<'a> Data<'a> {
                 task.batch(Split::Validation, &indices)
             }
         }
+    }
+}
+
+/// The length of a batch under a curriculum, given the length the task drew and its longest.
+fn grown(curriculum: &CurriculumSpec, drawn: usize, longest: usize, step: u64, steps: u64) -> usize {
+    let from = curriculum.from.min(longest) as f64;
+    let done = (step as f64 / (curriculum.until * steps as f64)).min(1.0);
+    let limit = from + (longest as f64 - from) * done;
+    (drawn as f64 * limit / longest.max(1) as f64).ceil().clamp(1.0, drawn as f64) as usize
+}
+
+/// Deals the answers of all steps in the loss out anew among these steps, each to another row: they are moved round by a
+/// random number of places. A permutation without that rule would leave one answer in `batch` where it belongs, from which
+/// everything could still be learnt.
+fn shuffle_answers(batch: &mut Batch, rng: &mut Stream) {
+    let time = batch.inputs.time;
+    let steps = batch.loss_steps();
+    let most = steps.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max().unwrap_or(0);
+    if steps.len() < 2 * most {
+        return;
+    }
+    let places = rng.between(most, steps.len() - most);
+    let at: Vec<usize> = steps.into_iter().map(|(row, step)| row * time + step).collect();
+    let mut from = at.clone();
+    from.rotate_left(places);
+    match &mut batch.targets {
+        Targets::Classes(classes) => {
+            let dealt: Vec<u32> = from.iter().map(|from| classes[*from]).collect();
+            at.iter().zip(dealt).for_each(|(at, class)| classes[*at] = class);
+        }
+        Targets::Values { dim, values } => {
+            let dealt: Vec<Vec<f32>> =
+                from.iter().map(|from| values[from * *dim..(from + 1) * *dim].to_vec()).collect();
+            for (at, answer) in at.iter().zip(dealt) {
+                values[at * *dim..(at + 1) * *dim].copy_from_slice(&answer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seqbench_core::{InputData, Inputs};
+
+    #[test]
+    fn a_curriculum_grows_to_the_tasks_own_lengths_and_scales_what_is_drawn() {
+        let curriculum = CurriculumSpec { from: 10, until: 0.5 };
+        let at = |drawn, step| grown(&curriculum, drawn, 100, step, 1000);
+        assert_eq!([at(100, 0), at(50, 0), at(1, 0)], [10, 5, 1]);
+        // Half-way to step 500 the limit is 55.
+        assert_eq!([at(100, 250), at(100, 500), at(37, 999)], [55, 100, 37]);
+        let beyond = CurriculumSpec { from: 1000, until: 1.0 };
+        assert_eq!(grown(&beyond, 100, 100, 0, 1000), 100);
+    }
+
+    #[test]
+    fn shuffling_moves_every_answer_in_the_loss_to_another_row_and_loses_none() {
+        let mut batch = Batch {
+            inputs: Inputs { batch: 4, time: 3, data: InputData::Tokens(vec![0; 12]) },
+            targets: Targets::Classes((0..12).collect()),
+            loss_mask: (0..12).map(|at| at % 3 == 2).collect(),
+            scored: Vec::new(),
+            lengths: vec![3; 4],
+        };
+        for index in 0..20 {
+            let before = batch.clone();
+            shuffle_answers(&mut batch, &mut Stream::new(1, Purpose::Shuffle, index));
+            let (Targets::Classes(old), Targets::Classes(new)) = (&before.targets, &batch.targets) else {
+                panic!("classes")
+            };
+            assert!((0..12).all(|at| batch.loss_mask[at] == (old[at] != new[at])), "{old:?} {new:?}");
+            let mut sorted = new.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..12).collect::<Vec<_>>());
+        }
+        batch.targets = Targets::Values { dim: 2, values: (0..24u8).map(f32::from).collect() };
+        shuffle_answers(&mut batch, &mut Stream::new(1, Purpose::Shuffle, 3));
+        let Targets::Values { values, .. } = &batch.targets else { panic!("values") };
+        assert!(values.chunks(2).all(|pair| pair[1] == pair[0] + 1.0), "{values:?}");
     }
 }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// More distinct lags than this are gathered in bands that end at powers of two.
 const EXACT_LAGS: usize = 8;
 
+/// Name of the metric that is the mean loss in bits, where the classes are bytes.
+pub const BITS: &str = "bits_per_byte";
+
 /// Running totals over batches of one split and length.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -53,8 +56,13 @@ impl Tally {
         self.loss / self.positions.max(1) as f64
     }
 
-    /// The rows of `score.csv`.
-    pub fn rows(&self, split: &str, length: usize, output: OutputKind) -> Vec<ScoreRow> {
+    /// Mean loss in bits, for classes that are bytes: bits per byte.
+    pub fn bits(&self) -> f64 {
+        self.loss() / std::f64::consts::LN_2
+    }
+
+    /// The rows of `score.csv`; `metric` is the task's primary one. Without right and wrong there is the loss alone.
+    pub fn rows(&self, split: &str, length: usize, output: OutputKind, metric: &str) -> Vec<ScoreRow> {
         let row = |lag: Option<u32>, metric: &str, value: f64, n: u64| ScoreRow {
             split: split.to_owned(),
             length: length as u64,
@@ -63,15 +71,20 @@ impl Tally {
             value,
             n,
         };
-        let exact = self.exact as f64 / self.sequences.max(1) as f64;
-        let loss = loss_name(output);
-        let mut rows = vec![
-            row(None, "accuracy", self.accuracy(), self.positions),
-            row(None, "exact_match", exact, self.sequences),
-            row(None, loss, self.loss(), self.positions),
-        ];
-        for (lag, (right, n)) in self.bands() {
-            rows.push(row(Some(lag), "accuracy", right as f64 / n as f64, n));
+        let mut rows = Vec::new();
+        if output.has_accuracy() {
+            let exact = self.exact as f64 / self.sequences.max(1) as f64;
+            rows.push(row(None, "accuracy", self.accuracy(), self.positions));
+            rows.push(row(None, "exact_match", exact, self.sequences));
+        }
+        rows.push(row(None, loss_name(output), self.loss(), self.positions));
+        if metric == BITS {
+            rows.push(row(None, BITS, self.bits(), self.positions));
+        }
+        if output.has_accuracy() {
+            for (lag, (right, n)) in self.bands() {
+                rows.push(row(Some(lag), "accuracy", right as f64 / n as f64, n));
+            }
         }
         rows
     }
@@ -149,7 +162,7 @@ mod tests {
         let predictions = [0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0];
         tally.add(&unbalanced(), OutputKind::Classes(2), &predictions);
         assert_eq!(tally.accuracy(), 0.75);
-        let rows = tally.rows("test", 4, OutputKind::Classes(2));
+        let rows = tally.rows("test", 4, OutputKind::Classes(2), "accuracy");
         assert_eq!((rows[1].value, rows[1].n), (0.5, 2));
         let lags: Vec<_> = rows[3..].iter().map(|row| (row.lag, row.value, row.n)).collect();
         assert_eq!(lags, [(Some(1), 1.0, 1), (Some(2), 0.5, 2), (Some(3), 1.0, 1)]);
@@ -179,6 +192,33 @@ mod tests {
         assert_eq!(tally.accuracy(), 0.5);
         let mse = (0.03f64.powi(2) * 2.0 + 0.05f64.powi(2) + 0.25) / 4.0;
         assert!((tally.loss() - mse).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bits_stand_beside_nats_where_they_are_the_metric() {
+        let mut tally = Tally::default();
+        tally.add(&unbalanced(), OutputKind::Classes(2), &[0.0; 8]);
+        let names = |metric| -> Vec<String> {
+            let rows = tally.rows("test", 4, OutputKind::Classes(2), metric);
+            rows.into_iter().filter(|row| row.lag.is_none()).map(|row| row.metric).collect()
+        };
+        assert_eq!(names("accuracy"), ["accuracy", "exact_match", "loss_nats"]);
+        assert_eq!(names(BITS), ["accuracy", "exact_match", "loss_nats", "bits_per_byte"]);
+        // A coin tells one bit.
+        let rows = tally.rows("test", 4, OutputKind::Classes(2), BITS);
+        assert!((rows[3].value - 1.0).abs() < 1e-12 && rows[3].n == 4);
+    }
+
+    #[test]
+    fn without_a_tolerance_the_squared_error_is_the_one_score() {
+        let mut batch = unbalanced();
+        batch.targets = Targets::Values { dim: 1, values: vec![1.0; 8] };
+        let output = OutputKind::Regression { dim: 1, tolerance: 0.0 };
+        let mut tally = Tally::default();
+        tally.add(&batch, output, &[1.0, 1.0, 1.0, 3.0]);
+        let rows = tally.rows("test", 4, output, "mse");
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].metric.as_str(), rows[0].value, rows[0].n, rows[0].lag), ("mse", 1.0, 4, None));
     }
 
     #[test]

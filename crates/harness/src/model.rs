@@ -104,6 +104,31 @@ pub fn configured_cores(spec: &ModelSpec, registry: &Registry) -> Result<Vec<Box
     spec.layers.iter().map(configure).collect()
 }
 
+/// Parameters of the model a specification makes: what [`Model::fresh`] would hold.
+pub fn parameter_count(spec: &ModelSpec, cores: &[Box<dyn ConfiguredCore>], signature: Signature) -> usize {
+    let width = spec.width;
+    let encoder = match signature.input {
+        InputKind::Tokens(vocabulary) => vocabulary * width,
+        InputKind::Features(features) => (features + 1) * width,
+    };
+    let norm = match spec.norm {
+        Norm::Layer => 2 * width,
+        Norm::Rms => width,
+    };
+    let (each, last) = match (spec.block, hidden(spec)) {
+        (Block::Plain, _) => (0, 0),
+        (Block::Residual, 0) => (norm, norm),
+        (Block::Residual, hidden) => (2 * norm + 2 * width * hidden + hidden + width, norm),
+    };
+    let layers: usize = cores.iter().map(|core| core.parameter_count(width) + each).sum();
+    encoder + layers + last + (width + 1) * signature.output.width()
+}
+
+/// Hidden width of the MLPs.
+fn hidden(spec: &ModelSpec) -> usize {
+    (spec.mlp * spec.width as f64).round() as usize
+}
+
 impl Model {
     /// Builds the model. `horizon` is the number of steps of the longest sequence expected.
     ///
@@ -295,7 +320,7 @@ impl Layer {
         let residual = match spec.block {
             Block::Plain => None,
             Block::Residual => {
-                let hidden = (spec.mlp * dim as f64).round() as usize;
+                let hidden = hidden(spec);
                 let mlp = if hidden == 0 {
                     None
                 } else {

@@ -23,7 +23,7 @@ pub fn learning_rate(spec: &TrainSpec, peak: f64, step: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{ClipSpec, OptimizerSpec, Rate};
+    use crate::spec::{Answers, ClipSpec, OptimizerSpec, Rate};
 
     fn spec(schedule: Schedule) -> TrainSpec {
         TrainSpec {
@@ -37,6 +37,8 @@ mod tests {
             clip: ClipSpec::None,
             tbptt: None,
             stop_at: None,
+            curriculum: None,
+            answers: Answers::True,
         }
     }
 

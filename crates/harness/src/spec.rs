@@ -119,6 +119,41 @@ pub struct TrainSpec {
     pub tbptt: Option<usize>,
     /// Stop once the validation accuracy of a curve point reaches this. `None` spends the whole budget.
     pub stop_at: Option<f64>,
+    /// Sequences that grow as training goes on. `None`: of the task's own training lengths from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curriculum: Option<CurriculumSpec>,
+    /// Whether answers belong to their questions.
+    #[serde(default, skip_serializing_if = "Answers::are_true")]
+    pub answers: Answers,
+}
+
+/// A curriculum over length: the longest nominal length of a training batch grows linearly from `from` to the task's own,
+/// which it reaches after the share `until` of the steps. Lengths that a task draws are scaled with it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurriculumSpec {
+    /// Longest nominal length at the first step.
+    pub from: usize,
+    /// Share of the steps after which nothing grows any more.
+    pub until: f64,
+}
+
+/// Which answers a model is trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answers {
+    /// The task's.
+    #[default]
+    True,
+    /// The task's, dealt out anew among the questions of each training batch: a negative control. There is nothing to learn
+    /// but how frequent each answer is, so that a score above chance on the test stream is a leak.
+    Shuffled,
+}
+
+impl Answers {
+    fn are_true(&self) -> bool {
+        *self == Answers::True
+    }
 }
 
 /// A learning rate, or the rule that finds it.

@@ -35,6 +35,7 @@ static SPY: TaskInfo = TaskInfo {
     citation: "none, 2026",
     deviations: &[],
     length_key: None,
+    documentation: "",
 };
 
 thread_local! {

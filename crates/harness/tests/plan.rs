@@ -319,3 +319,49 @@ proptest! {
         prop_assert_eq!(ids(&of(&build(&order, &sections))), ids(&plain));
     }
 }
+
+#[test]
+fn widths_are_found_that_match_parameters_and_the_mlp_takes_what_is_left() {
+    let text = "[[model]]\nkind = \"toy\"\ngroups = 4\nmlp = 1\n\
+        [[model]]\nkind = \"other\"\nblock = \"plain\"\n[task]\nkind = \"echo\"\n[match]\nparameters = 5000\n";
+    let experiment = of(text);
+    let [toy, other] = [0, 1].map(|at| &experiment.groups[at].finals[0].spec.model);
+    // A plain core of this toy has w² weights, beside an embedding of 2 symbols and a readout of 2 classes: w² + 4w + 2.
+    assert_eq!((other.width, other.mlp), (69, 0.0));
+    // With norms and an MLP as wide as the core, 3w² + 12w + 2: 40 is the nearest multiple of 4 with 5282 parameters, and
+    // three hidden units of 81 each fewer leave 5039.
+    assert_eq!((toy.width, toy.mlp), (40, 37.0 / 40.0));
+    assert_eq!(
+        experiment.notes,
+        [
+            "match: toy on echo: width 40, mlp 0.925, 5039 parameters (+0.8 %)",
+            "match: other on echo: width 69, 5039 parameters (+0.8 %)"
+        ]
+    );
+}
+
+#[test]
+fn a_model_may_be_what_others_are_matched_to() {
+    let text = "[[model]]\nkind = \"toy\"\nwidth = 4\nblock = \"plain\"\n\
+        [[model]]\nkind = \"other\"\nblock = \"plain\"\nlayers = 2\n[task]\nkind = \"echo\"\n[match]\nparameters = \"toy\"\n";
+    let experiment = of(text);
+    let [toy, other] = [0, 1].map(|at| &experiment.groups[at].finals[0].spec.model);
+    // 4² + 4·4 + 2 = 34 against 2w² + 4w + 2: 32 at 3, 50 at 4.
+    assert_eq!((toy.width, other.width), (4, 3));
+    assert_eq!(
+        experiment.notes,
+        ["match: other on echo: width 3, 32 parameters (-5.9 %); no width comes nearer"]
+    );
+    // Forward, and backward at twice that: w² at each of 4 steps, and 2w for the one answer: 330 at 5, 216 at 4.
+    let operations = text.replace("parameters = \"toy\"", "operations = 300");
+    let experiment = of(&operations.replace("width = 4\n", ""));
+    assert_eq!(experiment.groups[0].finals[0].spec.model.width, 5);
+}
+
+#[test]
+fn what_a_plan_does_not_say_enters_no_identity() {
+    let plain = ids(&of("BASE"));
+    assert_eq!(ids(&of("BASE[train]\nanswers = \"true\"\n")), plain);
+    assert_ne!(ids(&of("BASE[train]\nanswers = \"shuffled\"\n")), plain);
+    assert_ne!(ids(&of("BASE[train]\ncurriculum = { from = 2 }\n")), plain);
+}

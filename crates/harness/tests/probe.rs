@@ -94,6 +94,7 @@ impl Task for Ragged {
             citation: "none, 2026",
             deviations: &[],
             length_key: Some("lag"),
+            documentation: "",
         };
         &INFO
     }

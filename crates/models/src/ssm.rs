@@ -279,6 +279,14 @@ impl Architecture for Ssm {
         let parts = if config.init == Some(SystemInit::Real) { 1 } else { 2 };
         parts * size_of::<f32>() * dim * config.states
     }
+
+    /// (2H² + 8HN) T: the maps in and out, and a complex multiply-add (4) and a complex output weight (2) and input
+    /// weight (2) a state; half of that where the system is real.
+    fn forward_operations(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let each = if config.init == Some(SystemInit::Real) { 4.0 } else { 8.0 };
+        let (dim, states, length) = (dim as f64, config.states as f64, length as f64);
+        (2.0 * dim * dim + each * dim * states) * length
+    }
 }
 
 struct Core {

@@ -185,6 +185,12 @@ impl Architecture for Transformer {
         context * 2 * dim * size_of::<f32>() + size_of::<u32>()
     }
 
+    /// (4D² + D (T + 1)) T: the projections, and half a square of scores and of sums over values.
+    fn forward_operations(&self, _: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        let (dim, length) = (dim as f64, length as f64);
+        (4.0 * dim * dim + dim * (length + 1.0)) * length
+    }
+
     fn wants_positions(&self, config: &TransformerConfig) -> bool {
         config.positions == Positions::Sinusoidal
     }

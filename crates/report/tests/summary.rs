@@ -141,10 +141,10 @@ fn steps_to_solve_is_a_median_in_which_unsolved_runs_are_longest() {
     };
     let steps = |cells: &[CellFiles]| only(&summarise(cells).accuracy).steps_to_solve;
     let three = [with(0, Some(400.0)), with(1, None), with(2, Some(900.0))];
-    assert_eq!(steps(&three), Some(StepsToSolve { median: Some(900.0), solved: 2, n: 3 }));
+    assert_eq!(steps(&three), Some(StepsToSolve { median: Some(900.0), at_least: None, solved: 2, n: 3 }));
     let mut diverged = three.to_vec();
     diverged.push(diverged_at("lstm", 30, 3));
-    assert_eq!(steps(&diverged), Some(StepsToSolve { median: None, solved: 2, n: 4 }));
+    assert_eq!(steps(&diverged), Some(StepsToSolve { median: None, at_least: None, solved: 2, n: 4 }));
     assert_eq!(steps(&[with(0, None)]), None);
 }
 
@@ -252,7 +252,10 @@ fn learning_curves_keep_every_seed_and_how_it_ended() {
     diverged.curves = vec![CurveRow { step: 0, metric: "train_loss".into(), value: 2.5 }];
     let curve = only(&summarise(&[done, diverged]).learning_curves);
     assert_eq!(curve.metric, "train_loss");
-    assert_eq!(curve.seeds[0], CurveSeed { seed: 0, status: Status::Diverged, points: vec![(0, 2.5)] });
+    assert_eq!(
+        curve.seeds[0],
+        CurveSeed { seed: 0, status: Status::Diverged, stopped_early: false, points: vec![(0, 2.5)] }
+    );
     assert_eq!(curve.seeds[1].points, [(0, 2.0), (100, 0.5)]);
 }
 

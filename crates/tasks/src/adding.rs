@@ -86,6 +86,7 @@ impl Task for Adding {
             citation: "Hochreiter & Schmidhuber 1997; Arjovsky, Shah & Bengio 2016",
             deviations: &["Values have 24 random bits, so that they are exact in single precision."],
             length_key: Some("length"),
+            documentation: include_str!("adding.rs"),
         }
     }
 

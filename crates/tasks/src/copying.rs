@@ -84,6 +84,7 @@ impl Task for Copying {
             citation: "Arjovsky, Shah & Bengio 2016, Unitary Evolution Recurrent Neural Networks, ICML",
             deviations: &[],
             length_key: Some("lag"),
+            documentation: include_str!("copying.rs"),
         }
     }
 

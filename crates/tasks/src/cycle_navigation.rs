@@ -75,6 +75,7 @@ impl Task for CycleNavigation {
                 "The extrapolation score is a mean over about twenty evenly spaced lengths instead of all.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("cycle_navigation.rs"),
         }
     }
 

@@ -89,6 +89,7 @@ impl Task for DelayedRecall {
                 "One scored step instead of a target at every step, so that accuracy measures memory alone.",
             ],
             length_key: Some("lag"),
+            documentation: include_str!("delayed_recall.rs"),
         }
     }
 

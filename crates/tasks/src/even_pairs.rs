@@ -71,6 +71,7 @@ impl Task for EvenPairs {
                 "The extrapolation score is a mean over about twenty evenly spaced lengths instead of all.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("even_pairs.rs"),
         }
     }
 

@@ -24,6 +24,14 @@ pub(crate) fn linear(first: usize, last: usize, points: usize) -> Vec<usize> {
     lengths
 }
 
+/// The powers of two from `first` to `last`.
+pub(crate) fn doubling(first: usize, last: usize) -> Vec<usize> {
+    let start = first.max(1).next_power_of_two();
+    std::iter::successors(Some(start), |length| length.checked_mul(2))
+        .take_while(|length| *length <= last)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +42,13 @@ mod tests {
         assert_eq!(logarithmic(1000, 5), [1, 6, 32, 178, 1000]);
         assert_eq!(logarithmic(2, 5), [1, 2]);
         assert_eq!(logarithmic(1, 5), [1]);
+    }
+
+    #[test]
+    fn doubling_grids_hold_every_power_of_two_between_both_ends() {
+        assert_eq!(doubling(65, 512), [128, 256, 512]);
+        assert_eq!(doubling(64, 100), [64]);
+        assert!(doubling(65, 127).is_empty());
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Task for Images {
             citation: "Le, Jaitly & Hinton 2015; digits: Alpaydin & Kaynak 1998, UCI Machine Learning Repository",
             deviations: &["Pixels are scaled to 0..1, not standardised.", "The permutation is our own."],
             length_key: None,
+            documentation: include_str!("images.rs"),
         }
     }
 

@@ -7,7 +7,7 @@
 //! # Definition
 //! L symbols, each uniform over all but the special one. At a place p, uniform on 0..L − 3, and again at the last step
 //! stands the special symbol; the answer, at the last step, is the symbol at p + 1. Evaluation takes `length`, and where
-//! `test_length` is set about twenty lengths evenly spaced from `length` + 1 to `test_length`.
+//! `test_length` is set every power of two from the first above `length` to `test_length`.
 //!
 //! # Shapes
 //! Symbols `[batch, L]` of V, the special one V − 1; targets `[batch, L]` of V − 1 classes, meaningful at the last step
@@ -26,16 +26,16 @@
 //! The symbol after the first special one.
 //!
 //! # Deviations
-//! Training is at one length, as published, but the test lengths are evenly spaced instead of powers of two.
+//! Lengths shorter than the trained one are not tested.
 //!
 //! # Errors
 //! `length` below 3, `vocab` below 3, a `test_length` that is no longer than `length`, or sizes beyond what fits a machine.
 
 use crate::checks::{self, MAX_SYMBOLS};
-use crate::languages;
 use crate::sequences::{Sequences, answer_rows};
+use crate::{grid, languages};
 use seqbench_core::{
-    Batch, Evidence, Generated, InputKind, Inputs, Instance, OutputKind, Reference, Result, Signature,
+    Batch, Error, Evidence, Generated, InputKind, Inputs, Instance, OutputKind, Reference, Result, Signature,
     Stream, Targets, Task, TaskInfo,
 };
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct InductionHeads;
 pub struct Config {
     /// L, the steps of a sequence.
     pub length: usize,
-    /// The longest length of the extrapolation grid, which starts at `length` + 1; 0 for no grid.
+    /// The longest length of the extrapolation grid, the powers of two above `length`; 0 for no grid.
     pub test_length: usize,
     /// V, the symbols, the special one among them.
     pub vocab: usize,
@@ -80,8 +80,9 @@ impl Task for InductionHeads {
             summary: "Recall the symbol that followed the special one when it stood there before.",
             separates: "Copying by content from the context, and doing so far beyond the trained length.",
             citation: "Olsson et al. 2022, In-context Learning and Induction Heads; Gu & Dao 2023, Mamba",
-            deviations: &["Test lengths are evenly spaced instead of powers of two."],
+            deviations: &["Lengths shorter than the trained one are not tested."],
             length_key: Some("length"),
+            documentation: include_str!("induction_heads.rs"),
         }
     }
 
@@ -90,6 +91,14 @@ impl Task for InductionHeads {
         languages::check(config.length, config.test_length, SHORTEST, because)?;
         checks::at_least("vocab", config.vocab, 3, "two symbols beside the special one make a choice")?;
         checks::at_most("vocab", config.vocab, MAX_SYMBOLS)?;
+        if config.test_length > 0 && grid::doubling(config.length + 1, config.test_length).is_empty() {
+            return Err(Error::invalid(format!(
+                "`test_length` = {} holds no power of two above `length` = {}: use {} or more, or 0 for no extrapolation",
+                config.test_length,
+                config.length,
+                (config.length + 1).next_power_of_two()
+            )));
+        }
         Ok(Instance::Generated(Box::new(config.clone())))
     }
 }
@@ -104,7 +113,7 @@ impl Generated for Config {
     }
 
     fn evaluation_lengths(&self) -> Vec<usize> {
-        languages::lengths(self.length, self.test_length)
+        std::iter::once(self.length).chain(grid::doubling(self.length + 1, self.test_length)).collect()
     }
 
     /// Less than 3 counts as 3.

@@ -14,8 +14,12 @@ mod languages;
 mod sequences;
 mod weighted;
 
+mod arrays;
 mod digits;
+mod files;
 mod idx;
+mod npy;
+mod records;
 
 // In the order of reading, which blank lines keep the formatter from sorting.
 pub mod delayed_recall;
@@ -44,6 +48,10 @@ pub mod word_problem;
 
 pub mod images;
 
+pub mod text;
+
+pub mod dataset;
+
 /// The built-in tasks, in the order in which lists show them.
 pub fn builtin() -> Vec<&'static dyn AnyTask> {
     vec![
@@ -60,5 +68,7 @@ pub fn builtin() -> Vec<&'static dyn AnyTask> {
         &reverse_string::ReverseString,
         &word_problem::WordProblem,
         &images::Images,
+        &text::Text,
+        &dataset::Dataset,
     ]
 }

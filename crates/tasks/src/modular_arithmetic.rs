@@ -79,6 +79,7 @@ impl Task for ModularArithmetic {
                 "The extrapolation score is a mean over about twenty evenly spaced lengths instead of all.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("modular_arithmetic.rs"),
         }
     }
 

@@ -70,6 +70,7 @@ impl Task for Parity {
                 "The extrapolation score is a mean over about twenty evenly spaced lengths instead of all.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("parity.rs"),
         }
     }
 

@@ -105,6 +105,7 @@ impl Task for Recall {
                 "Slots are shuffled over the keys: the published assignment leaks the pair through the place.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("recall.rs"),
         }
     }
 

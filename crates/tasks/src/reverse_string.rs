@@ -74,6 +74,7 @@ impl Task for ReverseString {
                 "The extrapolation score is a mean over about twenty evenly spaced lengths instead of all.",
             ],
             length_key: Some("length"),
+            documentation: include_str!("reverse_string.rs"),
         }
     }
 

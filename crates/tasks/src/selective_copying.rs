@@ -85,6 +85,7 @@ impl Task for SelectiveCopying {
             citation: "Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
             deviations: &[],
             length_key: Some("length"),
+            documentation: include_str!("selective_copying.rs"),
         }
     }
 

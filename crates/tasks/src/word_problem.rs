@@ -154,6 +154,7 @@ impl Task for WordProblem {
             citation: "Merrill, Petty & Sabharwal 2024, The Illusion of State in State-Space Models, ICML",
             deviations: &[],
             length_key: Some("length"),
+            documentation: include_str!("word_problem.rs"),
         }
     }
 

@@ -1,16 +1,23 @@
-//! `seqbench list`: what there is to run.
+//! `seqbench list`: what there is to run, and the page of each.
 
-use crate::arguments::{Kind, List};
+use crate::arguments::{Kind, List, Subject};
 use crate::experiments::EMBEDDED;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+use crate::pages;
 use crate::terminal;
-use seqbench_core::Registry;
+use seqbench_core::config::ConfigError;
+use seqbench_core::{AnyTask, Registry, TaskInfo};
 use seqbench_harness::plan;
 use serde_json::{Value, json};
 
-/// Prints architectures, tasks and experiments.
+/// Prints architectures, tasks and experiments, or the page of one of them.
 pub(crate) fn run(arguments: &List, registry: &Registry) -> Outcome {
-    let wanted = |kind| arguments.what.is_none_or(|what| what == kind);
+    let kind = match &arguments.what {
+        Some(Subject::Name(name)) => return one(name, arguments.json, registry),
+        Some(Subject::Kind(kind)) => Some(*kind),
+        None => None,
+    };
+    let wanted = |own| kind.is_none_or(|kind| kind == own);
     let sections = [
         (Kind::Models, "models", "Architectures", models(registry)),
         (Kind::Tasks, "tasks", "Tasks", tasks(registry)),
@@ -27,6 +34,44 @@ pub(crate) fn run(arguments: &List, registry: &Registry) -> Outcome {
         terminal::print(&section(title, &entries));
     }
     Ok(())
+}
+
+/// Prints the page of an architecture or a task, or the file of a built-in experiment.
+fn one(name: &str, json: bool, registry: &Registry) -> Outcome {
+    let architecture = registry.architectures().iter().find(|entry| entry.info().name == name);
+    let task = registry.tasks().iter().find(|entry| entry.info().name == name);
+    let experiment = EMBEDDED.iter().find(|(own, _)| *own == name);
+    let (kind, entries, page) = match (architecture, task, experiment) {
+        (Some(entry), ..) => ("models", models(registry), pages::architecture(*entry)),
+        (_, Some(entry), _) => ("tasks", tasks(registry), pages::task(*entry)),
+        (.., Some((_, text))) => ("experiments", experiments(registry), (*text).to_owned()),
+        (None, None, None) => {
+            let kinds = ["models", "tasks", "experiments"].into_iter();
+            let architectures = registry.architectures().iter().map(|entry| entry.info().name);
+            let tasks = registry.tasks().iter().map(|entry| entry.info().name);
+            let known = kinds.chain(architectures).chain(tasks).chain(EMBEDDED.iter().map(|(name, _)| *name));
+            let error = ConfigError::unknown("kind or name", name, known, None);
+            return Err(Failure::usage(format!("error: {error}")));
+        }
+    };
+    if !json {
+        terminal::print(page.trim_end());
+        return Ok(());
+    }
+    let mut entries: Vec<Value> = entries.into_iter().filter(|entry| entry["name"] == name).collect();
+    for entry in &mut entries {
+        entry["text"] = page.clone().into();
+    }
+    terminal::print(&format!("{:#}", json!({ kind: entries })));
+    Ok(())
+}
+
+/// The committed page of a built-in task. One's own has none, and neither has one that took a built-in one's name.
+fn page(info: &TaskInfo) -> Option<String> {
+    let own = |entry: &&dyn AnyTask| {
+        entry.info().name == info.name && entry.info().documentation == info.documentation
+    };
+    crate::builtin_tasks().iter().any(own).then(|| format!("docs/tasks/{}.md", info.name))
 }
 
 fn models(registry: &Registry) -> Vec<Value> {
@@ -46,6 +91,7 @@ fn tasks(registry: &Registry) -> Vec<Value> {
         json!({
             "name": info.name, "title": info.title, "summary": info.summary, "separates": info.separates,
             "source": info.citation, "deviations": info.deviations, "defaults": entry.defaults(),
+            "page": page(info),
         })
     };
     registry.tasks().iter().map(entry).collect()
@@ -80,6 +126,10 @@ fn section(title: &str, entries: &[Value]) -> String {
         let source = text(entry, "source");
         if !source.is_empty() {
             lines.push(format!("  {:width$}  [{source}]", ""));
+        }
+        let page = text(entry, "page");
+        if !page.is_empty() {
+            lines.push(format!("  {:width$}  page: {page}", ""));
         }
         if let Some(defaults) = entry["defaults"].as_object().filter(|defaults| !defaults.is_empty()) {
             // `null` is how a key without a default resolves; nobody writes it.

@@ -6,6 +6,7 @@ pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod plot;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;
 pub(crate) mod worker;

@@ -4,18 +4,18 @@ use crate::arguments::Run;
 use crate::commands::plot;
 use crate::experiments::{Source, find};
 use crate::failure::{Failure, Outcome};
-use crate::progress::{Progress, span};
+use crate::progress::Progress;
+use crate::survey::{self, Entry, Fate, Survey, Wish, lines, purpose};
 use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
 use seqbench_harness::clock::RealClock;
 use seqbench_harness::plan::{self, Cell, Experiment};
 use seqbench_harness::run::{Filter, Options, ProcessLauncher, execute};
-use seqbench_record::{CellFiles, Status, Store};
+use seqbench_record::{CellFiles, Store};
 use seqbench_report::table::{self, Format, Table};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Runs every experiment named; all are planned before the first one starts.
 pub(crate) fn run(arguments: &Run, quiet: bool, registry: &Registry) -> Outcome {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Run, quiet: bool, registry: &Registry) -> Outcome 
             terminal::note(&format!("note: {note}"));
         }
         if arguments.dry_run {
-            dry_run(experiment, filters, &Store::open(&folder))?;
+            dry_run(experiment, filters, &Store::open(&folder), arguments)?;
         } else {
             failed += run_one(experiment, filters, &folder, arguments, quiet)?;
         }
@@ -65,37 +65,55 @@ fn chosen<'a>(experiment: &'a Experiment, filters: &'a [Filter]) -> impl Iterato
     experiment.cells().filter(|cell| filters.iter().all(|filter| filter.lets(cell)))
 }
 
-fn dry_run(experiment: &Experiment, filters: &[Filter], store: &Store) -> Outcome {
-    let mut seconds = 0.0;
-    let (mut all, mut missing) = (0, 0);
-    for cell in chosen(experiment, filters) {
-        let status = match store.status(&cell.id) {
-            Ok(Some(Status::Done)) => "done",
-            Ok(Some(Status::Diverged)) => "diverged",
-            Ok(Some(Status::Failed)) => "failed",
-            Ok(Some(Status::Skipped)) => "skipped",
-            Ok(None) => "missing",
-            Err(_) => "damaged",
-        };
-        all += 1;
-        if matches!(status, "missing" | "damaged") {
-            missing += 1;
-            seconds += cell.predicted_seconds.unwrap_or(0.0);
-        }
+/// Lists every cell with how it stands, then counts them and says how long the missing ones will take.
+fn dry_run(experiment: &Experiment, filters: &[Filter], store: &Store, arguments: &Run) -> Outcome {
+    let wish = Wish { only: filters, fresh: arguments.fresh, retry_failed: arguments.retry_failed };
+    let survey = Survey::of(experiment, store, wish)?;
+    for Entry { cell, state, .. } in &survey.entries {
         let labels = &cell.labels;
         let coordinates: String =
             labels.coordinates.iter().map(|own| format!(" {}={}", own.key, own.value)).collect();
         let predicted =
             cell.predicted_seconds.map_or(String::new(), |seconds| format!("  about {seconds:.1} s"));
-        let purpose = format!("{:?}", cell.purpose).to_lowercase();
-        terminal::print(&format!(
-            "{}  {status:8} {purpose:6} {} {}{coordinates} seed={}{predicted}",
-            cell.id, labels.model, labels.task, labels.seed
+        let read = terminal::print(&format!(
+            "{}  {:8} {:6} {} {}{coordinates} seed={}{predicted}",
+            cell.id,
+            state.name(),
+            purpose(cell.purpose),
+            labels.model,
+            labels.task,
+            labels.seed
         ));
+        if !read {
+            return Ok(());
+        }
     }
-    let time = span(Duration::from_secs_f64(seconds));
-    terminal::print(&format!("{all} cells, {missing} to run: roughly {time} of one core"));
+    terminal::print(&dry_end(&survey, jobs(arguments)));
     Ok(())
+}
+
+/// The last lines of a dry run.
+fn dry_end(survey: &Survey<'_>, jobs: usize) -> String {
+    let forecast = survey.forecast();
+    let running = survey.number(Fate::Runs);
+    let mut said = lines(&survey.counts());
+    let mut end = format!("{}, {running} to run", survey::cells(survey.entries.len()));
+    let too_long = survey.number(Fate::Skipped);
+    if too_long > 0 {
+        end.push_str(&format!(", {too_long} to skip as too long"));
+    }
+    if running > 0 {
+        let (core, clock) = (survey::time(forecast.corrected), survey::time(forecast.with_jobs(jobs)));
+        let at_once = if jobs == 1 { "one job".to_owned() } else { format!("{jobs} jobs") };
+        end.push_str(&format!(": roughly {core} of one core, {clock} with {at_once}"));
+        end.push_str(&format!(" ({})", forecast.basis()));
+    }
+    said.push(end);
+    said.join("\n")
+}
+
+fn jobs(arguments: &Run) -> usize {
+    arguments.jobs.map_or_else(cores, usize::from)
 }
 
 /// Runs one experiment; returns how many of its cells failed.
@@ -108,9 +126,8 @@ fn run_one(
 ) -> Result<usize, Failure> {
     let store = Store::open(folder);
     let launcher = ProcessLauncher::current(["worker"]).context("cannot find this program")?;
-    let jobs = arguments.jobs.map_or_else(cores, usize::from);
     let options = Options {
-        jobs,
+        jobs: jobs(arguments),
         only: filters.to_vec(),
         fresh: arguments.fresh,
         retry_failed: arguments.retry_failed,

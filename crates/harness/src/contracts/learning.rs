@@ -2,7 +2,9 @@
 
 use super::subject::Subject;
 use super::{Check, Contract, Fault, Found, ensure};
-use crate::spec::{Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec};
+use crate::spec::{
+    Answers, Block, ClipSpec, KindSpec, ModelSpec, Norm, OptimizerSpec, Rate, Schedule, TrainSpec,
+};
 use crate::train::Trainer;
 use seqbench_core::{
     Batch, Evidence, InputData, InputKind, Inputs, OutputKind, Purpose, Registry, Scored, Signature, Stream,
@@ -76,6 +78,8 @@ fn trainer(subject: &Subject, block: Block, seed: u64) -> Result<Trainer, Fault>
         clip: ClipSpec::Norm(1.0),
         tbptt: None,
         stop_at: None,
+        curriculum: None,
+        answers: Answers::True,
     };
     let signature = Signature { input: InputKind::Tokens(SYMBOLS), output: OutputKind::Classes(SYMBOLS) };
     let registry = Registry::new(&[subject.entry], &[]);

@@ -2,8 +2,9 @@
 
 use super::sample::{sequence, whole};
 use super::{Check, Contract, Found, ensure};
-use seqbench_core::{Finite, Split};
+use seqbench_core::{Batch, Finite, Split};
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 const SPLITS: [(Split, &str); 3] =
     [(Split::Train, "training"), (Split::Validation, "validation"), (Split::Test, "test")];
@@ -36,13 +37,23 @@ pub(crate) const CONTRACTS: &[Check<dyn Finite>] = &[
     ),
 ];
 
+/// Every example of a split, a part at a time: a large split would not fit the memory at once.
+pub(crate) fn batches(task: &dyn Finite, split: Split) -> impl Iterator<Item = Batch> {
+    const TOGETHER: usize = 256;
+    let n = task.len(split);
+    (0..n).step_by(TOGETHER).map(move |first| {
+        let indices: Vec<usize> = (first..n.min(first + TOGETHER)).collect();
+        task.batch(split, &indices)
+    })
+}
+
 fn examples_are_whole(task: &(dyn Finite + 'static)) -> Found {
     for (split, name) in SPLITS {
-        let indices: Vec<usize> = (0..task.len(split)).collect();
-        let batch = task.batch(split, &indices);
-        whole(name, &batch, task.signature())?;
-        let (time, steps) = (batch.inputs.time, task.steps());
-        ensure!(time <= steps, "{name}: an example has {time} steps, `steps` says {steps}");
+        for batch in batches(task, split) {
+            whole(name, &batch, task.signature())?;
+            let (time, steps) = (batch.inputs.time, task.steps());
+            ensure!(time <= steps, "{name}: an example has {time} steps, `steps` says {steps}");
+        }
     }
     Ok(())
 }
@@ -65,14 +76,22 @@ fn indices(task: &(dyn Finite + 'static)) -> Found {
 }
 
 fn splits_share_nothing(task: &(dyn Finite + 'static)) -> Found {
-    let mut seen: HashSet<Vec<u32>> = HashSet::new();
+    // Of examples their hashes: two different ones share one of 64 bits less than once in a million such sets.
+    let mut seen: HashSet<u64> = HashSet::new();
     for (split, name) in SPLITS {
         ensure!(!task.is_empty(split), "the {name} split is empty");
-        let indices: Vec<usize> = (0..task.len(split)).collect();
-        let batch = task.batch(split, &indices);
-        let own: HashSet<Vec<u32>> = (0..indices.len()).map(|row| sequence(&batch, row)).collect();
+        let mut own: HashSet<u64> = HashSet::new();
+        for batch in batches(task, split) {
+            own.extend((0..batch.inputs.batch).map(|row| hashed(&sequence(&batch, row))));
+        }
         ensure!(seen.is_disjoint(&own), "an example of the {name} split stands in another one");
         seen.extend(own);
     }
     Ok(())
+}
+
+fn hashed(sequence: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sequence.hash(&mut hasher);
+    hasher.finish()
 }

@@ -21,6 +21,7 @@ pub(super) struct Document {
     pub(super) tasks: Vec<Value>,
     pub(super) train: Option<Value>,
     pub(super) measure: Option<Value>,
+    pub(super) matching: Option<Value>,
     pub(super) axes: Vec<Axis>,
 }
 
@@ -82,6 +83,7 @@ impl Document {
         let defaults = table(&mut section, "defaults")?;
         let train = table(&mut section, "train")?;
         let measure = table(&mut section, "measure")?;
+        let matching = table(&mut section, "match")?;
         table(&mut section, "sweep")?;
         let span = section.span().clone();
         section.finish()?;
@@ -100,6 +102,7 @@ impl Document {
             tasks,
             train,
             measure,
+            matching,
             axes: Vec::new(),
         })
     }

@@ -2,12 +2,14 @@
 
 use super::document::{Axis, Document};
 use super::error::{Result, refuse};
+use super::matching::{self, Goal, Match};
 use super::model::{self, APPARATUS, Model};
 use super::target::{self, Place};
 use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity, label, measure, timing, train};
-use crate::spec::{CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, TrainSpec};
-use seqbench_core::Registry;
+use crate::data::Data;
+use crate::spec::{Answers, CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, TrainSpec};
 use seqbench_core::config::{Span, Value};
+use seqbench_core::{Instance, Registry, Signature};
 use seqbench_record::{Coordinate, Labels, Purpose, hash};
 
 /// More cells than this are refused.
@@ -25,6 +27,7 @@ pub(super) struct Expansion<'a> {
     pub(super) document: &'a Document,
     pub(super) registry: &'a Registry,
     pub(super) measure: measure::Measure,
+    matching: Option<Match>,
     model_labels: Vec<String>,
     task_labels: Vec<Vec<Coordinate>>,
     notes: Vec<String>,
@@ -36,8 +39,14 @@ pub(super) struct Expansion<'a> {
 #[derive(Clone)]
 pub(super) struct TaskFacts {
     pub(super) spec: KindSpec,
+    /// What goes in and what comes out.
+    pub(super) signature: Signature,
     /// Input steps of a sequence.
     pub(super) steps: usize,
+    /// Answers in the loss of one sequence.
+    pub(super) answers: usize,
+    /// Whether its sequences have a nominal length that training may vary.
+    generated: bool,
 }
 
 /// One value of each axis that applies.
@@ -58,6 +67,7 @@ pub(super) fn expand(document: &Document, registry: &Registry) -> Result<Expande
         document,
         registry,
         measure: measure::resolve(document.measure.as_ref())?,
+        matching: matching::resolve(document.matching.as_ref(), &label::models(&document.models, registry)?)?,
         model_labels: label::models(&document.models, registry)?,
         task_labels: label::tasks(&document.tasks),
         notes: Vec::new(),
@@ -164,12 +174,58 @@ impl<'a> Expansion<'a> {
         }
         let (model_table, defaults) = (&document.models[model], document.defaults.as_ref());
         let facts = self.task(&document.tasks[task])?;
-        let resolved = model::resolve(model_table, defaults, self.registry)?;
+        let mut resolved = model::resolve(model_table, defaults, self.registry)?;
+        if let Some(matching) = self.matching.clone() {
+            self.fit(&matching, &mut resolved, model, &document, &facts)?;
+        }
         resolved.check(facts.steps, &model_table.span, &mut self.checked)?;
         let own = model_table.get("train");
         let train = train::resolve(document.train.as_ref(), defaults, own, &mut self.notes)?;
+        let train_span = own.or(document.train.as_ref()).map_or(&None, |table| &table.span);
+        if train.curriculum.is_some() && !facts.generated {
+            let message =
+                format!("`curriculum` is for lengths that a task draws; {} has none", facts.spec.kind);
+            return refuse(message, train_span);
+        }
+        if train.answers == Answers::Shuffled && train.batch < 2 {
+            return refuse("`answers` = \"shuffled\" needs a `batch` of 2 or more to deal among", train_span);
+        }
         let labels = self.labels(model, task, point, &resolved, &facts);
         Ok(Setting { model: resolved, task: facts, train, labels })
+    }
+
+    /// Gives a model the size that `[match]` asks for, unless it is the one the others are matched to.
+    fn fit(
+        &mut self,
+        matching: &Match,
+        resolved: &mut Model,
+        model: usize,
+        document: &Document,
+        facts: &TaskFacts,
+    ) -> Result<()> {
+        let (table, label) = (&document.models[model], &self.model_labels[model]);
+        let defaults = document.defaults.as_ref();
+        let goal = match &matching.goal {
+            Goal::Number(number) => *number,
+            Goal::Model(other) if other == label => return Ok(()),
+            Goal::Model(other) => {
+                let at = self.model_labels.iter().position(|label| label == other).unwrap_or(model);
+                let other = model::resolve(&document.models[at], defaults, self.registry)?;
+                matching.of(&other, facts)
+            }
+        };
+        let stated = table.get("width").map(|width| &width.span);
+        let shared = defaults.and_then(|defaults| defaults.get("width")).map(|width| &width.span);
+        let ignored = stated.or(shared.filter(|_| matches!(matching.goal, Goal::Number(_))));
+        if let Some(span) = ignored {
+            return refuse("`width` is what [match] finds: drop one of the two", span);
+        }
+        let reached = matching.fit(resolved, goal, facts, &matching.span)?;
+        let note = matching.note(label, &facts.spec.kind, &resolved.spec, reached, goal);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+        Ok(())
     }
 
     fn labels(&self, model: usize, task: usize, point: &Point<'_>, of: &Model, facts: &TaskFacts) -> Labels {
@@ -206,7 +262,13 @@ impl<'a> Expansion<'a> {
             let message = format!("sequences would have {steps} steps; the limit is {}", measure::MAX_LENGTH);
             return refuse(message, &table.span);
         }
-        let facts = TaskFacts { spec: KindSpec { kind, config }, steps };
+        let facts = TaskFacts {
+            spec: KindSpec { kind, config },
+            signature: instance.signature(),
+            steps,
+            answers: Data::new(&instance, 0).probe_batch(1).loss_steps().len(),
+            generated: matches!(instance, Instance::Generated(_)),
+        };
         self.tasks.push((key, facts.clone()));
         Ok(facts)
     }

@@ -15,7 +15,12 @@
 //!   it, and leaves the others alone;
 //! - `[train]`: `steps` 1000, `batch` 32, `optimizer` adamw, `lr` 1e-3 or `{ select, trials }`, `schedule` cosine,
 //!   `warmup` 50 (never more than half the steps), `final_share` 0.05, `clip` `{ norm = 1.0 }`, `tbptt`, `stop_at`,
-//!   `weight_decay` 0, and `beta1`, `beta2`, `epsilon` or `momentum`;
+//!   `weight_decay` 0, and `beta1`, `beta2`, `epsilon` or `momentum`; `curriculum` `{ from, until }` (lengths grow from
+//!   `from` to the task's own over that share of the steps, 0.5) and `answers` (`true`, or `shuffled` for a negative
+//!   control);
+//! - `[match]`: `parameters`, `state_bytes` (after `context` steps, the task's own number) or `operations` (of a training
+//!   step), a number or the label of the model that the others are matched to. It finds every other model's width, and
+//!   then the ratio of its MLP;
 //! - `[measure]`: `accuracy`, `gradients`, `throughput`, each true, false or a table, and `max_seconds`.
 
 mod cost;
@@ -23,6 +28,7 @@ mod document;
 mod error;
 mod expand;
 mod label;
+mod matching;
 mod measure;
 mod model;
 mod section;
@@ -43,7 +49,7 @@ use seqbench_record::{Labels, Purpose, hash};
 use source::Sources;
 
 /// Version of the numerics: part of every identity, bumped when the same configuration computes other values.
-pub const NUMERICS_VERSION: u32 = 3;
+pub const NUMERICS_VERSION: u32 = 4;
 
 /// An experiment, resolved.
 #[derive(Clone, Debug, PartialEq)]

@@ -185,6 +185,16 @@ impl Model {
         Ok(())
     }
 
+    /// Whether every core takes this width.
+    pub(super) fn can_be_built(&self, width: usize, horizon: usize) -> bool {
+        let params = || Params::fresh(0, DType::F32, &Device::Cpu);
+        let fits = |core: &dyn ConfiguredCore| {
+            core.parameter_count(width) > MAX_CHECKED
+                || core.build(Dims { dim: width, horizon }, &params()).is_ok()
+        };
+        self.cores.iter().all(|core| fits(core.as_ref()))
+    }
+
     /// Parameters of cores and MLPs, about.
     pub(super) fn parameters(&self) -> f64 {
         let width = self.spec.width;

@@ -64,7 +64,7 @@ fn training_of(document: &Value, place: &Span) -> Result<Training> {
         return refuse("`lr` must be one number where one model is trained", place);
     };
     let schedule = Schedule::Constant;
-    let spec = TrainSpec { schedule, warmup: 0, final_share: 1.0, stop_at: None, ..spec };
+    let spec = TrainSpec { schedule, warmup: 0, final_share: 1.0, stop_at: None, curriculum: None, ..spec };
     Ok(Training { spec, rate })
 }
 

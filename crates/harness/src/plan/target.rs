@@ -54,7 +54,7 @@ pub(super) fn resolve(
         "model" => Some(Place::Model),
         "train" => Some(Place::Train),
         "defaults" => Some(Place::Defaults),
-        "measure" | "sweep" if override_ => return Ok(Target { place: Place::Top, path }),
+        "measure" | "match" | "sweep" if override_ => return Ok(Target { place: Place::Top, path }),
         "question" | "expectation" | "minutes" if override_ && path.len() == 1 => {
             return Ok(Target { place: Place::Top, path });
         }

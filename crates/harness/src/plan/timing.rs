@@ -5,7 +5,7 @@ use super::expand::{Expansion, Point, product, setting_identity};
 use super::model::APPARATUS;
 use super::target::Place;
 use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity};
-use crate::spec::{CellSpec, MeasureSpec, Rate, Schedule, SeedRangeSpec, ThroughputSpec, TrainSpec};
+use crate::spec::{Answers, CellSpec, MeasureSpec, Rate, Schedule, SeedRangeSpec, ThroughputSpec, TrainSpec};
 use seqbench_record::{Coordinate, Labels, Purpose, hash};
 
 /// One group a length. The task gives the kinds of input and output only: it is the first, at the first point of its
@@ -96,6 +96,8 @@ fn canonical(train: &TrainSpec, throughput: &ThroughputSpec) -> TrainSpec {
         warmup: 0,
         final_share: 1.0,
         stop_at: None,
+        curriculum: None,
+        answers: Answers::True,
         ..train.clone()
     }
 }

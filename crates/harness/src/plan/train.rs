@@ -2,11 +2,11 @@
 
 use super::error::{Result, refuse};
 use super::section::{Limits, Section, found, items, real, word};
-use crate::spec::{ClipSpec, OptimizerSpec, Rate, Schedule, TrainSpec};
+use crate::spec::{Answers, ClipSpec, CurriculumSpec, OptimizerSpec, Rate, Schedule, TrainSpec};
 use seqbench_core::config::{ConfigError, Data, Entry, Value};
 
 /// Keys of `[train]` that every optimizer has.
-const COMMON: [&str; 11] = [
+const COMMON: [&str; 13] = [
     "steps",
     "batch",
     "optimizer",
@@ -18,6 +18,8 @@ const COMMON: [&str; 11] = [
     "tbptt",
     "stop_at",
     "weight_decay",
+    "curriculum",
+    "answers",
 ];
 const ADAMW: [&str; 3] = ["beta1", "beta2", "epsilon"];
 const SGD: [&str; 1] = ["momentum"];
@@ -84,6 +86,10 @@ pub(super) fn resolve(
         clip: section.take("clip").map(|entry| clip(&entry)).transpose()?.unwrap_or(ClipSpec::Norm(1.0)),
         tbptt: section.size("tbptt", 1..=1 << 30)?,
         stop_at: section.real("stop_at", Limits::above(0.0, 1.0))?,
+        curriculum: section.take("curriculum").map(|entry| curriculum(&entry)).transpose()?,
+        answers: section
+            .word("answers", &[("true", Answers::True), ("shuffled", Answers::Shuffled)])?
+            .unwrap_or_default(),
     };
     section.finish()?;
     Ok(spec)
@@ -168,6 +174,17 @@ fn rate(entry: &Entry) -> Result<Rate> {
     let trials = section.whole("trials", 1..=1000)?.unwrap_or(2) as u32;
     section.finish()?;
     Ok(Rate::Select { select, trials })
+}
+
+fn curriculum(entry: &Entry) -> Result<CurriculumSpec> {
+    let mut section = Section::new(Some(&entry.value), "curriculum")?;
+    let span = section.span().clone();
+    let until = section.real("until", Limits::above(0.0, 1.0))?.unwrap_or(0.5);
+    let Some(from) = section.size("from", 1..=1 << 24)? else {
+        return refuse("`curriculum` lacks `from`, the longest length at the first step", &span);
+    };
+    section.finish()?;
+    Ok(CurriculumSpec { from, until })
 }
 
 fn clip(entry: &Entry) -> Result<ClipSpec> {

@@ -53,6 +53,7 @@ static INFO: TaskInfo = TaskInfo {
     citation: "none, 2026",
     deviations: &[],
     length_key: Some("lag"),
+    documentation: "",
 };
 static COIN: TaskInfo = TaskInfo { name: "coin", length_key: None, ..INFO };
 static LAX: TaskInfo = TaskInfo { name: "Lax task", length_key: Some("length"), ..INFO };

@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore, StepDecoder};
 use seqbench_core::{Init, Params, Result, State, Stream};
 use seqbench_harness::spec::{
-    AccuracySpec, Block, CellSpec, ClipSpec, KindSpec, MeasureSpec, ModelSpec, Norm, OptimizerSpec, Rate,
-    Schedule, SeedRangeSpec, TrainSpec,
+    AccuracySpec, Answers, Block, CellSpec, ClipSpec, KindSpec, MeasureSpec, ModelSpec, Norm, OptimizerSpec,
+    Rate, Schedule, SeedRangeSpec, TrainSpec,
 };
 use seqbench_kernels::{Activation, rnn};
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,8 @@ pub fn descent() -> TrainSpec {
         clip: ClipSpec::None,
         tbptt: None,
         stop_at: None,
+        curriculum: None,
+        answers: Answers::True,
     }
 }
 

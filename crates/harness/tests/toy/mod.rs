@@ -148,6 +148,7 @@ static ECHO: TaskInfo = TaskInfo {
     citation: "none",
     deviations: &[],
     length_key: Some("lag"),
+    documentation: "",
 };
 static SHOUT: TaskInfo = TaskInfo { name: "shout", ..ECHO };
 

@@ -5,8 +5,8 @@ use super::categories::draw_categories;
 use super::chart::{Axis, Chart, Seeds, TickRule};
 use super::draw::draw;
 use super::names::{
-    Panels, axis_label, distinct, file_name, metric_label, metric_range, panel_title, point, scale_of,
-    seeds_text, several_experiments,
+    Panels, axis_label, distinct, file_name, metric_label, metric_range, metric_title, panel_title, point,
+    scale_of, seeds_text, several_experiments,
 };
 use super::palette::Palette;
 use crate::summary::{AccuracyGroup, Summary};
@@ -61,12 +61,12 @@ fn chart(task: &str, metric: &str, swept: Option<&str>, groups: &[&AccuracyGroup
             series.seeds[place].push((x, value.value));
         }
         let trivial = group.trivial().map(|reference| (reference.name.as_str(), reference.value));
-        for (name, value) in group.chance().map(|value| ("chance", value)).into_iter().chain(trivial) {
+        let chance = group.chance().map(|value| ("chance", value));
+        for (name, value) in chance.into_iter().chain(trivial) {
             panels.level(&title, name, x, value);
         }
     }
-    let name = metric_label(metric);
-    let short = if metric == "accuracy" { "accuracy" } else { name.as_str() };
+    let (name, short) = (metric_label(metric), metric_title(metric));
     let against = swept.map_or("by model".to_string(), |key| {
         format!("against {}", axis_label(key).trim_end_matches(" (steps)"))
     });

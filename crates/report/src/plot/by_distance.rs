@@ -4,8 +4,8 @@ use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Seeds, TickRule};
 use super::names::{
-    Panels, add_seeds, distinct, file_name, metric_label, metric_range, panel_title, point, scale_of,
-    seeds_text, several_experiments,
+    Panels, add_seeds, distinct, file_name, metric_label, metric_range, metric_title, panel_title, point,
+    scale_of, seeds_text, several_experiments,
 };
 use super::palette::Palette;
 use crate::summary::{LagCurve, Summary};
@@ -44,9 +44,8 @@ fn chart(task: &str, curves: &[&LagCurve]) -> Option<Chart> {
         }
     }
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let short = if metric == "accuracy" { "accuracy".to_string() } else { metric_label(metric) };
     Some(Chart {
-        title: format!("{task}: {short} against distance to the evidence"),
+        title: format!("{task}: {} against distance to the evidence", metric_title(metric)),
         subtitle: format!(
             "inside one model; {} (thin lines), test stream: mean (thick)",
             seeds_text(points().map(|at| at.value.n))

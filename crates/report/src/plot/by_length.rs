@@ -1,11 +1,11 @@
-//! Accuracy against the length evaluated, beside the length trained for: one panel a setting of the sweep.
+//! Accuracy against the length evaluated, within and beyond the longest trained: one panel a setting of the sweep.
 
 use super::Figure;
 use super::axis::Scale;
-use super::chart::{Axis, Chart, Seeds, TickRule};
+use super::chart::{Axis, Chart, Point, Seeds, TickRule};
 use super::names::{
-    Panels, distinct, file_name, metric_label, metric_range, panel_title, point, scale_of, seeds_text,
-    several_experiments,
+    Panels, add_seeds, distinct, file_name, metric_label, metric_range, metric_title, panel_title, point,
+    scale_of, seeds_text, several_experiments,
 };
 use super::palette::Palette;
 use crate::summary::{LengthCurve, Summary};
@@ -29,22 +29,24 @@ fn chart(task: &str, curves: &[&LengthCurve]) -> Option<Chart> {
     let mut panels = Panels::default();
     for curve in &curves {
         let title = panel_title(&curve.setting, several);
+        let mut seeds = Vec::new();
         let series = panels.series(&title, &curve.setting);
-        series.points.extend(curve.points.iter().filter_map(|at| point(at.length as f64, &at.value)));
-        panels.mark(&title, "trained length", curve.primary as f64);
+        for at in &curve.points {
+            let mean = point(at.length as f64, &at.value).map(|mean| Point { interval: None, ..mean });
+            series.points.extend(mean);
+            add_seeds(&mut seeds, at.length as f64, &at.value);
+        }
+        series.seeds.extend(seeds.into_iter().map(|(_, values)| values));
+        panels.mark(&title, "longest trained length", curve.primary as f64);
         if let (Some(chance), Some(first)) = (curve.chance, curve.points.first()) {
             panels.level(&title, "chance", first.length as f64, chance);
         }
     }
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let short = if metric == "accuracy" { "accuracy".to_string() } else { metric_label(metric) };
-    let mut subtitle = format!("{}, test stream: mean", seeds_text(points().map(|at| at.value.n)));
-    if points().any(|at| at.value.interval.is_some()) {
-        subtitle.push_str(", 95 % t interval");
-    }
+    let seeds = seeds_text(points().map(|at| at.value.n));
     Some(Chart {
-        title: format!("{task}: {short} against evaluated length"),
-        subtitle,
+        title: format!("{task}: {} against evaluated length", metric_title(metric)),
+        subtitle: format!("{seeds} (thin lines), test stream: mean (thick)"),
         x: Axis {
             label: "evaluated length (steps)".into(),
             scale: scale_of(points().map(|at| at.length as f64)),
@@ -57,7 +59,7 @@ fn chart(task: &str, curves: &[&LengthCurve]) -> Option<Chart> {
             range: metric_range(metric),
             rule: TickRule::Round,
         },
-        seeds: Seeds::Dots,
+        seeds: Seeds::Lines,
         panels: panels.finish(),
     })
 }

@@ -25,6 +25,8 @@ pub(crate) struct Series {
     pub(crate) points: Vec<Point>,
     /// Each seed's own (x, y).
     pub(crate) seeds: Vec<Vec<(f64, f64)>>,
+    /// The position of the point that was chosen among the others: a ring around it.
+    pub(crate) ring: Option<f64>,
 }
 
 /// A level to compare with, such as chance: (x, y) by ascending `x`, drawn across where all `y` are equal.

@@ -4,7 +4,8 @@ use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Point, Seeds, TickRule};
 use super::names::{
-    Panels, distinct, file_name, metric_label, metric_range, panel_title, seeds_text, several_experiments,
+    Panels, distinct, file_name, metric_label, metric_range, metric_title, panel_title, seeds_text,
+    several_experiments,
 };
 use super::palette::Palette;
 use crate::statistics::{mean, median};
@@ -13,8 +14,8 @@ use seqbench_record::Status;
 
 /// What a learning curve shows, the first that a task has.
 const METRICS: [&str; 6] = [
-    "validation_accuracy",
     "validation_bits_per_byte",
+    "validation_accuracy",
     "validation_mse",
     "validation_loss_nats",
     "validation_loss",
@@ -65,14 +66,15 @@ fn chart(task: &str, metric: &str, curves: &[&LearningCurve], summary: &Summary)
         0 => String::new(),
         count => format!("; {count} diverged, in no mean"),
     };
+    let stopped = curves.iter().flat_map(|curve| &curve.seeds).any(|seed| seed.stopped_early);
+    let held = if stopped { "; a run that stopped early keeps its last value in the mean" } else { "" };
     let seeds = seeds_text(curves.iter().map(|curve| curve.seeds.len()));
-    let name = metric_label(metric);
     Chart {
-        title: format!("{task}: {name} against training steps"),
-        subtitle: format!("{seeds} (thin lines), mean (thick){lost}"),
+        title: format!("{task}: {} against training steps", metric_title(metric)),
+        subtitle: format!("{seeds} (thin lines), mean (thick){lost}{held}"),
         x: Axis { label: "training steps".into(), scale: Scale::Linear, range: None, rule: TickRule::Round },
         y: Axis {
-            label: name,
+            label: metric_label(metric),
             scale: Scale::Linear,
             range: metric_range(metric).or_else(|| loss_range(curves)),
             rule: TickRule::Round,
@@ -82,19 +84,22 @@ fn chart(task: &str, metric: &str, curves: &[&LearningCurve], summary: &Summary)
     }
 }
 
-/// The mean over the seeds that did not diverge, at the steps that all of them have.
+/// The mean over the seeds that did not diverge, at the steps that all of them have. One that stopped early keeps its
+/// last value: else the mean would end with the first to stop, and show the others' way nowhere.
 fn mean_curve(seeds: &[CurveSeed]) -> Vec<Point> {
     let whole: Vec<&CurveSeed> = seeds.iter().filter(|seed| seed.status != Status::Diverged).collect();
-    let Some(first) = whole.first() else { return Vec::new() };
     let at = |seed: &CurveSeed, step: u64| {
-        let place = seed.points.binary_search_by_key(&step, |point| point.0).ok()?;
-        Some(seed.points[place].1)
+        let held = || seed.points.last().filter(|last| seed.stopped_early && last.0 < step).copied();
+        let place = seed.points.binary_search_by_key(&step, |point| point.0).ok();
+        Some(place.map(|place| seed.points[place]).or_else(held)?.1)
     };
     let mean_at = |step: u64| {
         let values: Option<Vec<f64>> = whole.iter().map(|seed| at(seed, step)).collect();
         mean(&values?).map(|y| Point { x: step as f64, y, ..Point::default() })
     };
-    first.points.iter().filter_map(|&(step, _)| mean_at(step)).collect()
+    // The steps of the seed that went farthest.
+    let longest = whole.iter().max_by_key(|seed| seed.points.last().map(|point| point.0));
+    longest.into_iter().flat_map(|seed| &seed.points).filter_map(|&(step, _)| mean_at(step)).collect()
 }
 
 /// From zero to a little above where the losses start: what rises beyond leaves the picture, so that one
@@ -117,7 +122,7 @@ mod tests {
     use super::*;
 
     fn seed(status: Status, points: &[(u64, f64)]) -> CurveSeed {
-        CurveSeed { seed: 0, status, points: points.to_vec() }
+        CurveSeed { seed: 0, status, stopped_early: false, points: points.to_vec() }
     }
 
     #[test]
@@ -130,5 +135,19 @@ mod tests {
         let points: Vec<_> = mean_curve(&seeds).iter().map(|point| (point.x, point.y)).collect();
         assert_eq!(points, [(0.0, 0.25), (20.0, 0.75)]);
         assert!(mean_curve(&seeds[1..2]).is_empty());
+    }
+    #[test]
+    fn a_seed_that_stopped_early_keeps_its_last_value() {
+        let early = CurveSeed { stopped_early: true, ..seed(Status::Done, &[(0, 0.0), (10, 1.0)]) };
+        let late = seed(Status::Done, &[(0, 0.0), (10, 0.5), (20, 0.5), (30, 1.0)]);
+        let points = |seeds: &[CurveSeed]| -> Vec<(f64, f64)> {
+            mean_curve(seeds).iter().map(|point| (point.x, point.y)).collect()
+        };
+        assert_eq!(
+            points(&[early.clone(), late.clone()]),
+            [(0.0, 0.0), (10.0, 0.75), (20.0, 0.75), (30.0, 1.0)]
+        );
+        let lost = CurveSeed { stopped_early: false, ..early };
+        assert_eq!(points(&[lost, late]), [(0.0, 0.0), (10.0, 0.75)]);
     }
 }

@@ -143,6 +143,7 @@ mod tests {
                 .map(|x| Point { x, y: 1.0 - x / 200.0, interval: Some((0.1, 2.0)), doubtful: x > 50.0 })
                 .to_vec(),
             seeds: vec![vec![(10.0, 0.9), (30.0, f64::NAN), (100.0, 0.5)]; 3],
+            ring: None,
         });
         let axis = |scale, range| Axis { label: "axis".into(), scale, range, rule: TickRule::Points };
         Chart {

@@ -13,6 +13,8 @@ pub(crate) const BORDER: Stroke =
     Stroke { color: (110, 110, 110), opacity: 1.0, width: 1.2, dash: Dash::Solid };
 /// Radius of a seed's dot, in pixels.
 pub(crate) const DOT: f64 = 2.8;
+/// Radius of the ring around a chosen point, in pixels.
+const RING: f64 = 10.5;
 /// Widest column of one model at one position, in pixels.
 pub(crate) const COLUMN: f64 = 26.0;
 /// How far a mean and its seeds stand to the left and right of their common position, in columns of a model.
@@ -213,6 +215,9 @@ impl Field {
             let mut marker = look.marker;
             marker.hollow |= point.doubtful;
             canvas.marker(at, 5.2, marker);
+            if series.ring == Some(point.x) {
+                canvas.ring(at, RING);
+            }
             last = Some(at);
         }
     }

@@ -9,6 +9,8 @@ mod by_length;
 mod cost;
 mod curves;
 mod gradients;
+mod selection;
+mod study;
 
 mod chart;
 mod names;
@@ -52,20 +54,24 @@ impl Figure {
 /// Every figure that the cells have data for, in reading order; none for no cells. The order of the cells does
 /// not matter.
 ///
+/// - `study.svg`: all tasks against all models, where there are several tasks or experiments;
 /// - `accuracy-<task>.svg`: accuracy against the sweep's numeric coordinate, or by model where there is none;
 /// - `accuracy-by-distance-<task>.svg`: accuracy against the lag of the scored position, inside one model;
-/// - `accuracy-by-length-<task>.svg`: accuracy against the length evaluated, beside that trained on;
+/// - `accuracy-by-length-<task>.svg`: accuracy against the length evaluated, beside the longest trained one;
 /// - `curves-<task>.svg`: learning curves;
+/// - `selection-<task>.svg`: validation score against learning rate, every trial;
 /// - `gradients-<wrt>.svg`: gradient norm against distance (`gradients-<wrt>-<task>.svg` for several tasks);
 /// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
 pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     let summary = summarise(cells);
     let models = cells.iter().map(|files| &files.cell.labels);
     let palette = Palette::new(models.map(|labels| (labels.architecture.as_str(), labels.model.as_str())));
-    let mut figures = accuracy::figures(&summary, &palette);
+    let mut figures: Vec<Figure> = study::figure(&summary).into_iter().collect();
+    figures.extend(accuracy::figures(&summary, &palette));
     figures.extend(by_distance::figures(&summary, &palette));
     figures.extend(by_length::figures(&summary, &palette));
     figures.extend(curves::figures(&summary, &palette));
+    figures.extend(selection::figures(&summary, &palette));
     figures.extend(gradients::figures(&summary, &palette));
     figures.extend(cost::figures(&summary, &palette));
     figures

@@ -3,7 +3,7 @@
 use super::axis::Scale;
 use super::chart::{Level, Panel, Point, Series};
 use crate::statistics::Estimate;
-use crate::summary::Setting;
+use crate::summary::{Setting, metric_name};
 
 /// Values in the order of their first appearance, each once.
 pub(crate) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -28,10 +28,18 @@ pub(crate) fn axis_label(key: &str) -> String {
 pub(crate) fn metric_label(metric: &str) -> String {
     match metric {
         "accuracy" => "accuracy on scored positions".into(),
-        "mse" => "mean squared error".into(),
         "loss_nats" => "loss (nats)".into(),
         "train_loss" => "training loss".into(),
-        other => other.replace('_', " "),
+        _ if metric.ends_with("bits_per_byte") => format!("{} (lower is better)", metric.replace('_', " ")),
+        other => metric_name(other),
+    }
+}
+
+/// A metric in a title, without what only an axis has to say.
+pub(crate) fn metric_title(metric: &str) -> String {
+    match metric {
+        "accuracy" => "accuracy".into(),
+        _ => metric_label(metric).trim_end_matches(" (lower is better)").into(),
     }
 }
 
@@ -174,7 +182,8 @@ mod tests {
     fn labels_carry_units() {
         assert_eq!(axis_label("task.lag"), "lag (steps)");
         assert_eq!(axis_label("task.key_pairs"), "key pairs");
-        assert_eq!(metric_label("bits_per_byte"), "bits per byte");
+        assert_eq!(metric_label("bits_per_byte"), "bits per byte (lower is better)");
+        assert_eq!(metric_title("validation_bits_per_byte"), "validation bits per byte");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Accuracy of a setting over its seeds.
 
 use super::Setting;
+use super::training::{Selected, Stop, selected, stop, stopped_early};
 use crate::statistics::{Estimate, SeedValue, Success, mean, median};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
@@ -11,12 +12,25 @@ use std::collections::{BTreeMap, BTreeSet};
 /// of the configuration says otherwise.
 pub const DEFAULT_SOLVED: f64 = 0.95;
 
-/// Metrics that stand for a task without `accuracy`, the first that was scored.
-const PRIMARY: [&str; 5] = ["accuracy", "bits_per_byte", "mse", "loss_nats", "loss"];
+/// The metric that has a chance, a perfect value and a threshold.
+const ACCURACY: &str = "accuracy";
+
+/// Metrics that stand for a task, the first that was scored. Text is known by its bits per byte: the share of bytes
+/// guessed right says little of a model of it.
+const PRIMARY: [&str; 5] = ["bits_per_byte", ACCURACY, "mse", "loss_nats", "loss"];
 
 /// Whether more of a metric is better; all others are losses.
 pub fn higher_is_better(metric: &str) -> bool {
     metric.ends_with("accuracy") || metric == "exact_match"
+}
+
+/// A metric in words: `bits per byte`.
+pub fn metric_name(metric: &str) -> String {
+    match metric {
+        "mse" => "mean squared error".into(),
+        "loss_nats" => "loss in nats".into(),
+        other => other.replace('_', " "),
+    }
 }
 
 /// How the cells of a setting ended.
@@ -52,6 +66,9 @@ impl Counts {
 pub struct StepsToSolve {
     /// The median; none where half of the runs or more were not solved: it is then above the budget.
     pub median: Option<f64>,
+    /// What the median is above, where runs that were told to stop early decide it: they were neither solved nor
+    /// given their whole budget.
+    pub at_least: Option<f64>,
     /// Runs that say when they solved it.
     pub solved: usize,
     /// Runs in all.
@@ -74,6 +91,8 @@ pub struct AccuracyGroup {
     pub extrapolation: Estimate,
     /// Those lengths, rising.
     pub beyond: Vec<u64>,
+    /// [`AccuracyGroup::value`] with chance at 0 and perfection at 1; no values for a loss or without chance.
+    pub scaled: Estimate,
     /// Runs solved of those done or diverged; none for a metric without threshold.
     pub solved: Option<Success>,
     /// The value from which a run counts as solved.
@@ -86,6 +105,10 @@ pub struct AccuracyGroup {
     pub steps_to_solve: Option<StepsToSolve>,
     /// Optimizer steps a run may take, where the facts say.
     pub steps: Option<f64>,
+    /// When its runs stop; none where the configuration does not say.
+    pub stop: Option<Stop>,
+    /// How its learning rate was found; none where it is fixed.
+    pub selected: Option<Selected>,
     /// Trainable numbers of the model.
     pub parameters: Option<f64>,
     /// How the cells ended.
@@ -110,6 +133,17 @@ impl AccuracyGroup {
         }
     }
 
+    /// Values of this metric with chance at 0 and perfection at 1: (value − chance)/(1 − chance). Below chance it is
+    /// negative. No values for a loss, or without a chance below 1.
+    pub fn scaled(&self, values: &Estimate) -> Estimate {
+        let chance = self.chance().filter(|chance| self.metric == ACCURACY && *chance < 1.0);
+        let scaled = |seed: &SeedValue| {
+            let chance = chance?;
+            Some(SeedValue { value: (seed.value - chance) / (1.0 - chance), ..*seed })
+        };
+        Estimate::new(values.values.iter().filter_map(scaled).collect())
+    }
+
     fn of_metric(&self) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(|reference| reference.metric == self.metric)
     }
@@ -123,14 +157,14 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
     if metric.is_none() && !cells.iter().filter(wanted).any(|files| files.cell.status != Status::Done) {
         return None;
     }
-    let metric = metric.unwrap_or_else(|| PRIMARY[0].to_string());
+    let metric = metric.unwrap_or_else(|| ACCURACY.to_string());
     let length = primary_length(cells, &metric);
     let value = over_seeds(cells, &metric, length);
     let beyond: Vec<u64> = lengths(cells, &metric)
         .into_iter()
         .filter(|own| length.is_some_and(|primary| *own > primary))
         .collect();
-    let threshold = (metric == PRIMARY[0]).then(|| threshold(cells));
+    let threshold = (metric == ACCURACY).then(|| threshold(cells));
     let counts = Counts::of(cells);
     let solved = threshold.map(|threshold| {
         let k = value.values.iter().filter(|seed| seed.value >= threshold).count();
@@ -139,7 +173,7 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
     let mut reasons: Vec<_> = cells.iter().filter_map(|files| files.cell.reason.clone()).collect();
     reasons.sort();
     reasons.dedup();
-    Some(AccuracyGroup {
+    let mut group = AccuracyGroup {
         setting: setting.clone(),
         extrapolation: extrapolation(cells, &metric, &beyond),
         beyond,
@@ -147,6 +181,9 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         references: references(cells),
         steps_to_solve: steps_to_solve(cells, &counts),
         steps: largest_fact(cells, "steps"),
+        stop: stop(cells),
+        selected: selected(cells),
+        scaled: Estimate::default(),
         parameters: largest_fact(cells, "parameters"),
         metric,
         length,
@@ -155,7 +192,9 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         threshold,
         counts,
         reasons,
-    })
+    };
+    group.scaled = group.scaled(&group.value);
+    Some(group)
 }
 
 pub(super) fn done<'a>(cells: &'a [&'a CellFiles]) -> impl Iterator<Item = &'a CellFiles> {
@@ -214,13 +253,27 @@ fn threshold(cells: &[&CellFiles]) -> f64 {
 }
 
 fn steps_to_solve(cells: &[&CellFiles], counts: &Counts) -> Option<StepsToSolve> {
-    let mut steps: Vec<f64> =
+    let known: Vec<f64> =
         done(cells).filter_map(|files| files.cell.facts.get("steps_to_solve").copied()).collect();
-    let solved = steps.len();
+    // A run that stopped early without solving would have solved it at some later step, or never.
+    let unknown: Vec<f64> = done(cells)
+        .filter(|files| !files.cell.facts.contains_key("steps_to_solve"))
+        .filter_map(stopped_early)
+        .collect();
     let n = counts.done + counts.diverged;
-    steps.resize(n, f64::INFINITY);
-    let median = median(&steps).filter(|steps| steps.is_finite());
-    (solved > 0).then_some(StepsToSolve { median, solved, n })
+    let median_of = |mut steps: Vec<f64>| {
+        steps.resize(n, f64::INFINITY);
+        median(&steps).filter(|steps| steps.is_finite())
+    };
+    let lower = median_of([known.clone(), unknown].concat());
+    let upper = median_of(known.clone());
+    let certain = lower == upper;
+    (!known.is_empty()).then_some(StepsToSolve {
+        median: upper.filter(|_| certain),
+        at_least: lower.filter(|_| !certain),
+        solved: known.len(),
+        n,
+    })
 }
 
 pub(super) fn references(cells: &[&CellFiles]) -> Vec<Reference> {

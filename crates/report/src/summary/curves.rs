@@ -1,6 +1,7 @@
 //! Learning curves: every metric of every seed against the optimizer step.
 
 use super::Setting;
+use super::training::stopped_early;
 use seqbench_record::{CellFiles, Status};
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub struct CurveSeed {
     pub seed: u64,
     /// How it ended: the curve of a diverged run stops short.
     pub status: Status,
+    /// Whether it was told to stop before its budget was spent.
+    pub stopped_early: bool,
     /// (step, value), by rising step.
     pub points: Vec<(u64, f64)>,
 }
@@ -47,5 +50,11 @@ fn seed(files: &CellFiles, metric: &str) -> Option<CurveSeed> {
     let mut points: Vec<_> = rows.map(|row| (row.step, row.value)).collect();
     points.sort_by_key(|point| point.0);
     let cell = &files.cell;
-    (!points.is_empty()).then_some(CurveSeed { seed: cell.labels.seed, status: cell.status, points })
+    let stopped_early = stopped_early(files).is_some();
+    (!points.is_empty()).then_some(CurveSeed {
+        seed: cell.labels.seed,
+        status: cell.status,
+        stopped_early,
+        points,
+    })
 }

@@ -1,25 +1,33 @@
 //! From cells to what a table or a plot shows: pure functions, typed rows, no rounding and no text.
 //!
 //! Only reported runs count towards accuracy, reach, curves and gradients ([`Purpose::Final`]), only
-//! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear nowhere.
+//! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear in [`Selection`] and nowhere else.
 
 mod accuracy;
 mod curves;
 mod curves_by;
+mod extrapolation;
 mod gradients;
 mod reach;
+mod selection;
 mod setting;
+mod study;
 mod throughput;
+mod training;
 
-pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better};
+pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};
+pub use extrapolation::{EXTRAPOLATES, Extrapolation};
 pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use selection::{Candidate, Edge, Selection};
 pub use setting::{Setting, spelled};
+pub use study::{Measure, Study, StudyEntry, StudyRow};
 pub use throughput::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, ThroughputRow};
+pub use training::{Selected, Stop};
 
 use crate::plot::place_of;
 use seqbench_record::{Cell, CellFiles, Provenance, Purpose, order};
@@ -38,6 +46,12 @@ pub struct Summary {
     pub length_curves: Vec<LengthCurve>,
     /// How far each model looks back, over a sweep.
     pub reaches: Vec<Reaches>,
+    /// Scores at lengths beyond those trained.
+    pub extrapolations: Vec<Extrapolation>,
+    /// What every candidate of a learning rate scored on the validation stream.
+    pub selections: Vec<Selection>,
+    /// All tasks against all models; empty for a single task of a single experiment.
+    pub study: Study,
     /// Learning curves, every seed.
     pub learning_curves: Vec<LearningCurve>,
     /// Gradient norms against distance.
@@ -61,6 +75,11 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
     let timings: Vec<_> = of(Purpose::Timing).collect();
     let accuracy: Vec<_> =
         finals.iter().filter_map(|(setting, cells)| accuracy::group(setting, cells)).collect();
+    let length_curves: Vec<_> =
+        finals.iter().filter_map(|(setting, cells)| curves_by::length_curve(setting, cells)).collect();
+    let reaches = reach::reaches(&accuracy);
+    let extrapolations = extrapolation::extrapolations(&accuracy, &length_curves);
+    let trials = setting::group(of(Purpose::Trial));
     let throughput = throughput::rows(&timings);
     let mut warnings = setting::ambiguities(&finals);
     warnings.extend(mixed(of(Purpose::Final), "instruction set", |files| files.cell.provenance.isa.clone()));
@@ -70,11 +89,11 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
             .iter()
             .filter_map(|(setting, cells)| curves_by::lag_curve(setting, cells))
             .collect(),
-        length_curves: finals
-            .iter()
-            .filter_map(|(setting, cells)| curves_by::length_curve(setting, cells))
-            .collect(),
-        reaches: reach::reaches(&accuracy),
+        study: study::study(&accuracy, &reaches, &extrapolations),
+        selections: selection::selections(&trials, &finals),
+        length_curves,
+        extrapolations,
+        reaches,
         learning_curves: curves::curves(&finals),
         profiles: gradients::profiles(&finals),
         scalings: throughput::scalings(&throughput),

@@ -3,12 +3,13 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, distinct, estimate, integer, number_cell, success, word},
-    number,
+    number, training,
 };
 use crate::{
     statistics::LEVEL,
-    summary::{AccuracyGroup, Setting, Summary, higher_is_better},
+    summary::{AccuracyGroup, Setting, Summary, higher_is_better, metric_name},
 };
+use seqbench_record::Reference;
 use std::collections::BTreeSet;
 
 /// Accuracy of every setting.
@@ -21,6 +22,8 @@ pub fn accuracy_table(summary: &Summary) -> Table {
 
     // With one scored position a sequence, the two are the same number.
     let exact_differs = rows.iter().any(|row| row.exact_match.n > 0 && row.exact_match != row.value);
+
+    let mixed = mixed_chance(rows);
 
     let mut columns = build::setting_columns(&settings, |row: &AccuracyGroup| &row.setting);
     columns.extend([
@@ -73,7 +76,16 @@ pub fn accuracy_table(summary: &Summary) -> Table {
         column("chance", Align::Right, Show::Varied, &["chance"], |row: &AccuracyGroup| {
             number_cell(row.chance(), |x| value_text(&row.metric, x))
         }),
-        column("trivial", Align::Right, Show::Filled, &["trivial", "trivial_name"], trivial),
+        column("trivial", Align::Right, Show::Filled, &["trivial", "trivial_name"], |row: &AccuracyGroup| {
+            reference(row, row.trivial())
+        }),
+        column(
+            "scaled",
+            Align::Right,
+            if mixed { Show::Filled } else { Show::Never },
+            &["scaled", "scaled_low", "scaled_high"],
+            |row: &AccuracyGroup| estimate(&row.scaled, number::accuracy),
+        ),
         column(
             "steps to solve",
             Align::Right,
@@ -110,9 +122,17 @@ fn notes(summary: &Summary) -> Vec<String> {
     {
         notes.push(format!("Chance: {}.", value_text(&first.metric, chance)));
     }
+    notes.extend(reference_notes(rows.iter()));
+    if mixed_chance(rows) {
+        notes.push(
+            "Scaled: (accuracy − chance)/(1 − chance), so that tasks of different chance compare.".into(),
+        );
+    }
     if let Some(thresholds) = distinct(rows.iter().filter_map(|row| row.threshold)) {
+        let bounded = rows.iter().filter_map(|row| row.steps_to_solve).any(|own| own.at_least.is_some());
+        let bound = if bounded { ", ≥ where a run that stopped early unsolved decides it" } else { "" };
         notes.push(format!(
-            "Solved: accuracy ≥ {thresholds}; steps to solve is a median, > where not reached."
+            "Solved: accuracy ≥ {thresholds}; steps to solve is a median, > where not reached{bound}."
         ));
     }
     let beyond: BTreeSet<String> = rows.iter().filter_map(|row| spelled_range(&row.beyond)).collect();
@@ -124,9 +144,8 @@ fn notes(summary: &Summary) -> Vec<String> {
         "A diverged run counts as unsolved and has no value in the mean; failed and skipped cells count nowhere."
             .into(),
     );
-    if let Some(steps) = distinct(rows.iter().filter_map(|row| row.steps)) {
-        notes.push(format!("Budget: {steps} optimizer steps a run."));
-    }
+    notes.extend(training::selection(rows.iter()));
+    notes.extend(training::budget(rows.iter()));
     notes.extend(summary.warnings.iter().map(|warning| format!("Beware: {warning}.")));
     notes.extend(build::provenance_note(&summary.provenances, false));
     notes
@@ -140,7 +159,7 @@ fn extrapolation(row: &AccuracyGroup) -> Cell {
 }
 
 /// `4 lengths from 9 to 12`; none for none.
-fn spelled_range(lengths: &[u64]) -> Option<String> {
+pub(super) fn spelled_range(lengths: &[u64]) -> Option<String> {
     match lengths {
         [] => None,
         [one] => Some(format!("length {one}")),
@@ -152,8 +171,8 @@ pub(super) fn value_text(metric: &str, x: f64) -> String {
     if higher_is_better(metric) { number::accuracy(x) } else { number::short(x) }
 }
 
-fn trivial(row: &AccuracyGroup) -> Cell {
-    match row.trivial() {
+fn reference(row: &AccuracyGroup, reference: Option<&Reference>) -> Cell {
+    match reference {
         Some(reference) => Cell {
             text: value_text(&row.metric, reference.value),
             values: vec![Value::Number(reference.value), Value::Text(reference.name.clone())],
@@ -162,14 +181,35 @@ fn trivial(row: &AccuracyGroup) -> Cell {
     }
 }
 
+/// What the losses of each task compare with, such as `On text: unigram 4.12, entropy 2.30 bits per byte.`
+pub(super) fn reference_notes<'a>(rows: impl Iterator<Item = &'a AccuracyGroup>) -> BTreeSet<String> {
+    let losses = rows.filter(|row| !higher_is_better(&row.metric));
+    let note = |row: &AccuracyGroup| {
+        let own = row.references.iter().filter(|reference| reference.metric == row.metric);
+        let words: Vec<_> =
+            own.map(|own| format!("{} {}", own.name, value_text(&row.metric, own.value))).collect();
+        let place = row.setting.coordinates_text();
+        let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
+        let (task, metric) = (&row.setting.task, metric_name(&row.metric));
+        (!words.is_empty())
+            .then(|| format!("On {task}{place}: {} ({metric}, lower is better).", words.join(", ")))
+    };
+    losses.filter_map(note).collect()
+}
+
+fn mixed_chance(rows: &[AccuracyGroup]) -> bool {
+    build::mixed_chance(rows, |row| (&row.setting.task, row.chance()))
+}
+
 fn steps_to_solve(row: &AccuracyGroup) -> Cell {
     let Some(steps) = row.steps_to_solve else {
         return Cell { text: "–".into(), values: vec![Value::Missing; 2] };
     };
-    let text = match (steps.median, row.steps) {
-        (Some(median), _) => number::count(median),
-        (None, Some(budget)) => format!("> {}", number::count(budget)),
-        (None, None) => "> budget".into(),
+    let text = match (steps.median, steps.at_least, row.steps) {
+        (Some(median), _, _) => number::count(median),
+        (None, Some(bound), _) => format!("≥ {}", number::count(bound)),
+        (None, None, Some(budget)) => format!("> {}", number::count(budget)),
+        (None, None, None) => "> budget".into(),
     };
     Cell { text, values: vec![build::number_value(steps.median), Value::Integer(steps.solved as u64)] }
 }

@@ -127,6 +127,18 @@ pub(super) fn setting_columns<'a, R: 'a>(settings: &[&Setting], of: fn(&R) -> &S
     columns
 }
 
+/// Whether rows of tasks with different chance stand in one table, where accuracies as such do not compare.
+pub(super) fn mixed_chance<R>(rows: &[R], of: impl Fn(&R) -> (&String, Option<f64>)) -> bool {
+    let known: Vec<(&String, f64)> = rows
+        .iter()
+        .filter_map(|row| {
+            let (task, chance) = of(row);
+            Some((task, chance?))
+        })
+        .collect();
+    known.iter().any(|(task, chance)| known.iter().any(|(other, own)| other != task && own != chance))
+}
+
 /// ` on copying` where all rows share a task, else nothing.
 pub(super) fn on_task(settings: &[&Setting]) -> String {
     match settings.first() {

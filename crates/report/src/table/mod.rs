@@ -7,10 +7,14 @@
 mod accuracy;
 mod build;
 mod digest;
+mod extrapolation;
 mod gradients;
 mod number;
 mod reach;
+mod selection;
+mod study;
 mod throughput;
+mod training;
 
 mod csv;
 mod json;
@@ -21,12 +25,16 @@ mod text;
 pub use accuracy::accuracy_table;
 pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
+pub use extrapolation::extrapolation_table;
 pub use gradients::gradient_table;
 pub use json::to_json;
 pub use latex::to_latex;
 pub use md::to_md;
 pub use number::{accuracy as accuracy_text, bytes, count, duration, short};
 pub use reach::reach_table;
+pub use selection::selection_table;
+pub use study::study_table;
+pub(crate) use study::{entry_words, shown_words, task_words};
 pub use text::to_text;
 pub use throughput::{scaling_table, throughput_table};
 
@@ -36,7 +44,8 @@ use seqbench_record::CellFiles;
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// A word for file names: `accuracy`, `reach`, `gradients`, `throughput`, `scaling`.
+    /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `throughput`,
+    /// `scaling`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -166,7 +175,7 @@ impl Table {
     }
 }
 
-/// Every table that has a row: accuracy, reach, gradients, throughput, scaling.
+/// Every table that has a row: study, accuracy, reach, extrapolation, selection, gradients, throughput, scaling.
 pub fn tables(cells: &[CellFiles]) -> Vec<Table> {
     summary_tables(&summarise(cells))
 }
@@ -174,8 +183,11 @@ pub fn tables(cells: &[CellFiles]) -> Vec<Table> {
 /// As [`tables`], of a summary.
 pub fn summary_tables(summary: &Summary) -> Vec<Table> {
     let mut tables = vec![
+        study_table(summary),
         accuracy_table(summary),
         reach_table(summary),
+        extrapolation_table(summary),
+        selection_table(summary),
         gradient_table(summary),
         throughput_table(summary),
         scaling_table(summary),

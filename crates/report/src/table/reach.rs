@@ -3,9 +3,9 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, distinct, number_cell, word},
-    number,
+    number, training,
 };
-use crate::summary::{Reach, Reaches, Setting, Summary};
+use crate::summary::{AccuracyGroup, Reach, Reaches, Setting, Summary};
 
 /// Reach of every model.
 pub fn reach_table(summary: &Summary) -> Table {
@@ -41,6 +41,8 @@ pub fn reach_table(summary: &Summary) -> Table {
     if let Some(thresholds) = distinct(summary.accuracy.iter().filter_map(|row| row.threshold)) {
         notes.push(format!("Solved: accuracy ≥ {thresholds} on the test stream within the steps given."));
     }
+    let swept = |group: &&AccuracyGroup| group.solved.is_some() && group.setting.sweep().is_some();
+    notes.extend(training::budget(summary.accuracy.iter().filter(swept)));
     build::table("reach", format!("Reach in {key}{}", build::on_task(&settings)), notes, rows, columns)
 }
 

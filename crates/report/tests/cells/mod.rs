@@ -102,3 +102,49 @@ pub(crate) fn timed(model: &str, coordinates: &[(&str, Value)], timings: Vec<Tim
     files.timings = timings;
     files
 }
+
+/// A final cell trained up to a length, with its test accuracy there and at unseen lengths.
+pub(crate) fn extrapolating(
+    model: &str,
+    task: &str,
+    trained: (u64, f64),
+    unseen: &[(u64, f64)],
+    seed: u64,
+) -> CellFiles {
+    let mut files = cell(model, seed, &[]);
+    files.cell.labels.task = task.into();
+    files.cell.id = format!("{task}-{}", files.cell.id);
+    files.cell.group = format!("{task}-{}", files.cell.group);
+    let facts = [("primary_length", trained.0 as f64), ("steps", 3000.0), ("solved_threshold", 0.99)];
+    files.cell.facts = facts.map(|(name, value)| (name.to_string(), value)).into();
+    let lengths = [&[trained], unseen].concat();
+    files.scores = lengths.iter().map(|(length, value)| score("accuracy", *length, *value)).collect();
+    files
+}
+
+/// A trial of a selection: a rate, and where its validation curve ends.
+pub(crate) fn trial(model: &str, rate: f64, seed: u64, metric: &str, last: f64) -> CellFiles {
+    let mut files = cell(model, seed, &[]);
+    files.cell.purpose = Purpose::Trial;
+    files.cell.id = format!("{model}-{rate}-{seed}");
+    files.cell.config = json!({"train": {"lr": rate, "stop_at": null}});
+    let row = |step: u64, value: f64| CurveRow { step, metric: format!("validation_{metric}"), value };
+    files.curves = vec![row(100, last), row(50, 0.3)];
+    files
+}
+
+/// The run that such a selection leads to.
+pub(crate) fn selected(model: &str, rate: f64, candidates: &[f64], seed: u64, accuracy: f64) -> CellFiles {
+    let mut files = cell(model, seed, &[]);
+    files.scores = vec![score("accuracy", 8, accuracy)];
+    files.cell.config = json!({"train": {"lr": {"select": candidates, "trials": 2}, "stop_at": 0.995}});
+    let facts = [("learning_rate", rate), ("steps", 800.0), ("steps_run", 800.0), ("solved_threshold", 0.99)];
+    files.cell.facts = facts.map(|(name, value)| (name.to_string(), value)).into();
+    files
+}
+
+/// The texts of a figure, one space between the lines of a broken one.
+pub(crate) fn words(svg: &str) -> String {
+    let texts = svg.split("</text>").filter_map(|part| part.rsplit_once('>'));
+    texts.map(|(_, text)| text.trim()).collect::<Vec<_>>().join(" ")
+}

@@ -43,7 +43,7 @@ pub(crate) fn variants() -> Vec<(String, Box<dyn Generated>)> {
         ("recall", serde_json::json!({"length": 16, "pairs": 3, "vocab": 19, "slots": "published"})),
         ("recall", serde_json::json!({"length": 16, "pairs": 3, "vocab": 18, "filler": "random"})),
         ("selective-copying", serde_json::json!({"length": 10, "span": 3, "symbols": 4})),
-        ("induction-heads", serde_json::json!({"length": 8, "test_length": 12, "vocab": 5})),
+        ("induction-heads", serde_json::json!({"length": 8, "test_length": 16, "vocab": 5})),
         ("parity", serde_json::json!({"length": 5, "test_length": 9})),
         ("even-pairs", serde_json::json!({"length": 5, "test_length": 9})),
         ("cycle-navigation", serde_json::json!({"length": 6, "test_length": 9})),

@@ -1,6 +1,6 @@
 //! Marks at data points, told apart by shape as well as colour.
 
-use super::{Canvas, Dash, Place, Rgb, Stroke, WHITE};
+use super::{BLACK, Canvas, Dash, Place, Rgb, Stroke, WHITE};
 
 /// Outline of a marker. All have about the same area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,5 +58,16 @@ impl Canvas {
         } else {
             self.polygon(&outline(radius), marker.color, 1.0);
         }
+    }
+    /// A black circle around a place, on a white rim.
+    pub(crate) fn ring(&mut self, at: Place, radius: f64) {
+        let outline: Vec<Place> = (0..=36)
+            .map(|part| {
+                let turn = std::f64::consts::TAU * f64::from(part % 36) / 36.0;
+                (at.0 + radius * turn.sin(), at.1 - radius * turn.cos())
+            })
+            .collect();
+        self.path(&outline, Stroke::solid(WHITE, 4.5));
+        self.path(&outline, Stroke::solid(BLACK, 2.2));
     }
 }

@@ -5,10 +5,10 @@ use crate::statistics::LEVEL;
 use crate::summary::{AccuracyGroup, Reaches, Setting, Summary};
 use crate::table::{
     Align, Cell, Table, Value,
-    accuracy::{accuracy_table, value_text},
+    accuracy::{accuracy_table, reference_notes, value_text},
     build::{self, Build, Show, column, estimate},
     reach::{reach_cell, reach_table},
-    text,
+    text, training,
 };
 
 /// Most values of a sweep that become columns.
@@ -147,6 +147,10 @@ fn notes(groups: &[&AccuracyGroup], rows: &[Row<'_>], word: &str) -> Vec<String>
         note.push_str(&format!(" Chance: {chance}."));
     }
     let mut notes = vec![note];
+    notes.extend(reference_notes(groups.iter().copied()));
+    let all = groups.iter().copied();
+    notes.extend(training::early(all.clone()).map(|limit| format!("Runs stop early at {limit}.")));
+    notes.extend(training::selection(all));
     if rows.iter().any(|row| row.reach.is_some()) {
         notes.push(format!(
             "Reach: the largest {word} that all seeds solve, as all smaller ones; ≥: no larger one was measured."

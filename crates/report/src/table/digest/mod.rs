@@ -5,11 +5,11 @@ mod accuracy;
 mod gradients;
 mod throughput;
 
-use super::{Table, build};
+use super::{Table, build, extrapolation_table};
 use crate::summary::{GradientProfile, Summary, summarise};
 use seqbench_record::CellFiles;
 
-/// Accuracy with reach, gradients and throughput of cells, each as short as its numbers allow; the order of the
+/// Accuracy with reach, extrapolation, gradients and throughput of cells, each as short as its numbers allow; the order of the
 /// cells does not matter. [`tables`](super::tables) has all.
 pub fn digest(cells: &[CellFiles]) -> Vec<Table> {
     summary_digest(&summarise(cells))
@@ -18,6 +18,7 @@ pub fn digest(cells: &[CellFiles]) -> Vec<Table> {
 /// As [`digest`], of a summary.
 pub fn summary_digest(summary: &Summary) -> Vec<Table> {
     let mut tables = accuracy::tables(summary);
+    tables.push(extrapolation_table(summary));
     let place = |own: &GradientProfile| (own.setting.experiment.clone(), own.setting.task.clone());
     for own in distinct(summary.profiles.iter().map(place)) {
         let profiles = summary.profiles.iter().filter(|profile| place(profile) == own).cloned().collect();

@@ -1,0 +1,192 @@
+//! Selection of a learning rate, and when runs stop: hand-made cells with known answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cells;
+
+use cells::*;
+use seqbench_record::{CellFiles, CurveRow, Purpose, Status};
+use seqbench_report::plot::figures;
+use seqbench_report::summary::*;
+use seqbench_report::table::*;
+use serde_json::json;
+
+const RATES: [f64; 3] = [0.001, 0.003, 0.01];
+
+/// Two trials of three rates for two models; the first takes the middle, the second the largest.
+fn tuned() -> Vec<CellFiles> {
+    let mut cells = Vec::new();
+    for (model, scores, chosen) in [("lstm", [0.5, 0.875, 0.75], 0.003), ("gru", [0.25, 0.5, 1.0], 0.01)] {
+        for (rate, score) in RATES.into_iter().zip(scores) {
+            cells
+                .extend([0, 1].map(|seed| trial(model, rate, seed, "accuracy", score - 0.125 * seed as f64)));
+        }
+        cells.extend([0, 1].map(|seed| selected(model, chosen, &RATES, seed, 1.0)));
+    }
+    cells
+}
+
+fn named(cells: &[CellFiles], name: &str) -> Table {
+    tables(cells).into_iter().find(|table| table.name == name).unwrap()
+}
+
+#[test]
+fn every_candidate_has_the_mean_of_its_last_validation_scores() {
+    let summary = summarise(&tuned());
+    let [lstm, gru] = &summary.selections[..] else { panic!("two settings") };
+    let means: Vec<_> = lstm.candidates.iter().map(|own| (own.rate, own.value.mean, own.trials)).collect();
+    // The last point of a curve counts, though it stands first in the file.
+    assert_eq!(means, [(0.001, Some(0.4375), 2), (0.003, Some(0.8125), 2), (0.01, Some(0.6875), 2)]);
+    assert_eq!((lstm.chosen, lstm.edge), (Some(0.003), None));
+    assert_eq!((gru.chosen, gru.edge), (Some(0.01), Some(Edge::Highest)));
+    assert_eq!(summary.accuracy.len(), 2, "trials make no accuracy");
+    assert_eq!(summary.accuracy[0].selected, Some(Selected { candidates: 3, trials: 2 }));
+    assert_eq!(summary.accuracy[0].stop, Some(Stop::Early(0.995)));
+}
+
+#[test]
+fn an_edge_needs_a_choice_and_a_diverged_trial_has_no_score() {
+    let only = |cells: &[CellFiles]| summarise(cells).selections.remove(0);
+    let one = [trial("lstm", 0.1, 0, "accuracy", 0.5), selected("lstm", 0.1, &[0.1], 0, 1.0)];
+    assert_eq!(only(&one).edge, None);
+    let mut two = vec![trial("lstm", 0.1, 0, "accuracy", 0.5), trial("lstm", 0.2, 0, "accuracy", 0.9)];
+    assert_eq!((only(&two).chosen, only(&two).edge), (None, None), "no run has been reported yet");
+    two.push(selected("lstm", 0.1, &[0.1, 0.2], 0, 1.0));
+    two[1].cell.status = Status::Diverged;
+    let own = only(&two);
+    assert_eq!(own.edge, Some(Edge::Lowest));
+    assert_eq!((own.candidates[1].value.n, own.candidates[1].diverged), (0, 1));
+    two[1].cell.status = Status::Failed;
+    assert_eq!(only(&two).candidates.len(), 1, "a trial that failed is no trial");
+}
+
+#[test]
+fn a_text_is_selected_by_its_bits_per_byte() {
+    let mut cells =
+        vec![trial("lstm", 0.1, 0, "bits_per_byte", 2.5), trial("lstm", 0.2, 0, "bits_per_byte", 2.0)];
+    for files in &mut cells {
+        files.curves.push(CurveRow { step: 100, metric: "validation_accuracy".into(), value: 0.5 });
+    }
+    let own = summarise(&cells).selections.remove(0);
+    assert_eq!((own.metric.as_str(), own.candidates[1].value.mean), ("bits_per_byte", Some(2.0)));
+    let svg = figures(&cells).remove(0).svg;
+    assert!(words(&svg).contains("validation bits per byte (lower is better)"), "{svg}");
+}
+
+#[test]
+fn the_table_marks_a_rate_at_the_edge() {
+    let table = named(&tuned(), "selection");
+    let text = table.render(Format::Md);
+    assert!(text.contains("| lstm | 3 | 2 | 0.003 | – |"), "{text}");
+    assert!(text.contains("| gru | 3 | 2 | 0.01 | at the edge of the grid |"), "{text}");
+    assert!(text.contains("All rows: metric validation accuracy."), "{text}");
+    let csv = table.render(Format::Csv);
+    assert!(csv.contains(",3,0.001 0.003 0.01,2,0.01,highest,"), "{csv}");
+    for (cell, column) in table.rows.iter().flat_map(|row| row.iter().zip(&table.columns)) {
+        assert_eq!(cell.values.len(), column.fields.len(), "{}", column.name);
+    }
+}
+
+#[test]
+fn the_picture_has_every_trial_and_a_ring_a_model() {
+    let drawn = figures(&tuned());
+    let figure = drawn.iter().find(|own| own.file_name == "selection-copying.svg").unwrap();
+    let svg = &figure.svg;
+    assert_eq!(svg.matches("r=\"28\"").count(), 2 * 3 * 2);
+    // Rings are the only lines of this width.
+    assert_eq!(svg.matches("stroke-width=\"22\"").count(), 2);
+    for expected in
+        ["learning rate", "validation accuracy", "0.003", "2 trials of each rate", "ring: the rate chosen"]
+    {
+        assert!(words(svg).contains(expected), "{expected}");
+    }
+    let trials: Vec<_> = tuned().into_iter().filter(|own| own.cell.purpose == Purpose::Trial).collect();
+    let before = figures(&trials);
+    assert_eq!(before.len(), 1);
+    assert!(!before[0].svg.contains("ring"));
+}
+
+#[test]
+fn the_notes_say_how_rates_were_found_and_when_runs_stop() {
+    let chosen = "Learning rate chosen among 3 candidates by 2 trials each on the validation stream.";
+    let early = "Budget: 800 optimizer steps a run; runs stop early at validation accuracy ≥ 0.995.";
+    let notes = |cells: &[CellFiles]| named(cells, "accuracy").notes;
+    assert!(notes(&tuned()).contains(&chosen.to_string()) && notes(&tuned()).contains(&early.to_string()));
+    let digest = digest(&tuned()).remove(0);
+    assert!(digest.notes.iter().any(|note| note.contains("3 candidates by 2 trials")), "{:?}", digest.notes);
+
+    let mut whole = selected("rnn", 0.1, &[], 0, 1.0);
+    whole.cell.config = json!({"train": {"lr": 0.1, "stop_at": null}});
+    let spent = "Budget: 800 optimizer steps a run; the whole budget is spent.";
+    assert!(notes(&[whole.clone()]).contains(&spent.to_string()));
+    let mixed = notes(&[tuned(), vec![whole]].concat());
+    assert!(
+        mixed.iter().any(|note| note.ends_with("validation stream; fixed for the other rows.")),
+        "{mixed:?}"
+    );
+    assert!(mixed.iter().any(|note| note.contains("some runs stop early at validation accuracy ≥ 0.995")));
+}
+
+#[test]
+fn a_run_that_stopped_early_unsolved_bounds_the_steps_and_not_the_budget() {
+    let run = |seed: u64, steps_run: f64, solved: Option<f64>| {
+        let mut files = selected("lstm", 0.1, &RATES, seed, 0.995);
+        files.cell.facts.insert("steps_run".into(), steps_run);
+        files.cell.facts.extend(solved.map(|steps| ("steps_to_solve".into(), steps)));
+        files
+    };
+    let steps = |cells: &[CellFiles]| summarise(cells).accuracy[0].steps_to_solve.unwrap();
+    // Solved at 100 and told to stop there: known, whatever the budget.
+    let all = [run(0, 100.0, Some(100.0)), run(1, 200.0, Some(200.0)), run(2, 300.0, Some(300.0))];
+    assert_eq!(steps(&all), StepsToSolve { median: Some(200.0), at_least: None, solved: 3, n: 3 });
+    // Stopped at 150 without having solved: it would have solved at 151 or never, so the median is within 150 to 300.
+    let open = [run(0, 100.0, Some(100.0)), run(1, 150.0, None), run(2, 300.0, Some(300.0))];
+    assert_eq!(steps(&open), StepsToSolve { median: None, at_least: Some(150.0), solved: 2, n: 3 });
+    let text = named(&open, "accuracy").render(Format::Md);
+    assert!(
+        text.contains("| ≥ 150 |") && text.contains("≥ where a run that stopped early unsolved"),
+        "{text}"
+    );
+    // Its whole budget spent, it is longer than any.
+    let spent = [run(0, 100.0, Some(100.0)), run(1, 800.0, None), run(2, 300.0, Some(300.0))];
+    assert_eq!(steps(&spent), StepsToSolve { median: Some(300.0), at_least: None, solved: 2, n: 3 });
+    // The stop decides nothing where the median is sure anyway.
+    let sure = [run(0, 100.0, Some(100.0)), run(1, 700.0, None), run(2, 300.0, Some(300.0))];
+    assert_eq!(steps(&sure).median, Some(300.0));
+}
+
+/// Seven models, five rates, three trials, two lags: with `SEQBENCH_PLOT_DIR` set, to be looked at.
+#[test]
+fn a_large_selection_is_drawn_in_panels() {
+    let mut cells = Vec::new();
+    let rates = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
+    let models = ["rnn", "lstm", "gru", "transformer", "ssm", "mamba", "xlstm"];
+    for lag in [30, 100] {
+        for (place, model) in models.into_iter().enumerate() {
+            let best = place % rates.len();
+            let mut own = Vec::new();
+            for (i, rate) in rates.into_iter().enumerate() {
+                for seed in 0..3 {
+                    let score = 1.0 - 0.2 * i.abs_diff(best) as f64 - 0.001 * lag as f64 - 0.03 * seed as f64;
+                    own.push(trial(model, rate, seed, "accuracy", score.max(0.1)));
+                }
+            }
+            own.push(selected(model, rates[best], &rates, 0, 1.0));
+            for files in &mut own {
+                let coordinate = seqbench_record::Coordinate { key: "lag".into(), value: json!(lag) };
+                files.cell.labels.coordinates.push(coordinate);
+                files.cell.group = format!("{model}-{lag}");
+                files.cell.id = format!("{}-{lag}", files.cell.id);
+            }
+            cells.extend(own);
+        }
+    }
+    let drawn = figures(&cells);
+    let figure = drawn.iter().find(|own| own.file_name == "selection-copying.svg").unwrap();
+    if let Some(folder) = std::env::var_os("SEQBENCH_PLOT_DIR") {
+        std::fs::write(std::path::Path::new(&folder).join("large-selection.svg"), &figure.svg).unwrap();
+    }
+    assert_eq!(figure.svg.matches("r=\"28\"").count(), 2 * models.len() * rates.len() * 3);
+    assert_eq!(figure.svg.matches("stroke-width=\"22\"").count(), 2 * models.len());
+    assert!(words(&figure.svg).contains("lag=30") && words(&figure.svg).contains("lag=100"));
+}
