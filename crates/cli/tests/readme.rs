@@ -65,7 +65,9 @@ fn checkout() -> tempfile::TempDir {
     }
     std::fs::create_dir(folder.path().join("examples")).unwrap();
     let example = "examples/batch.safetensors";
-    std::fs::copy(root().join(example), folder.path().join(example)).unwrap();
+    for file in [example, "README.md"] {
+        std::fs::copy(root().join(file), folder.path().join(file)).unwrap();
+    }
     folder
 }
 

@@ -4,14 +4,31 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use seqbench_record::{CellFiles, Status, Store};
+use seqbench_record::{CellFiles, Purpose, Status, Store};
 use seqbench_report::plot::figures;
 use seqbench_report::table::{self, Format};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const BEGIN: &str = "<!-- results: begin -->\n";
-const END: &str = "<!-- results: end -->\n";
+/// Experiments of the study, in the order of its rows of time.
+const STUDY: [&str; 12] = [
+    "delayed-recall-vs-lag",
+    "copying-vs-lag",
+    "adding-vs-length",
+    "recall-vs-pairs",
+    "selective-copying",
+    "induction-extrapolation",
+    "formal-languages",
+    "word-problems",
+    "digits",
+    "text",
+    "initialisation",
+    "negative-control",
+];
+
+/// Of these, the ones that stand beside the study's table and not in it: they ask about settings, not architectures.
+const BESIDE: [&str; 2] = ["initialisation", "negative-control"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -51,10 +68,75 @@ fn generated() -> Vec<(String, String)> {
         }
     }
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("README.md has no begin marker");
-    let (_, after) = rest.split_once(END).expect("README.md has no end marker");
-    files.push(("README.md".into(), format!("{before}{BEGIN}{}{END}{after}", section())));
+    let readme = between(&readme, "results", &section());
+    let study = study();
+    files.push(("README.md".into(), between(&readme, "study", &study.section)));
+    files.extend(study.files);
     files
+}
+
+/// A text with what stands between its markers of a name replaced.
+fn between(text: &str, name: &str, new: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->\n"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("README.md has no {end}"));
+    format!("{before}{begin}{new}{end}{after}")
+}
+
+/// What the experiments of the study say together.
+struct Study {
+    section: String,
+    files: Vec<(String, String)>,
+}
+
+fn study() -> Study {
+    let committed = committed();
+    let of = |name: &str| committed.iter().find(|(path, _)| path.starts_with(&format!("results/{name}/")));
+    let found: Vec<(&str, &(String, Vec<CellFiles>))> =
+        STUDY.iter().filter_map(|name| Some((*name, of(name)?))).collect();
+    let machine = found[0].1.0.rsplit('/').next().unwrap();
+    let folder = format!("results/study/{machine}");
+    let cells: Vec<CellFiles> = found
+        .iter()
+        .filter(|(name, _)| !BESIDE.contains(name))
+        .flat_map(|(_, (_, cells))| cells.iter().cloned())
+        .collect();
+    let table = table::tables(&cells).into_iter().find(|table| table.name == "study").expect("a study");
+    let figure = figures(&cells).into_iter().find(|figure| figure.file_name == "study.svg").expect("a study");
+    let section =
+        format!("![{}]({folder}/study.svg)\n\n{}\n{}", figure.title, table.render(Format::Md), hours(&found));
+    let files = vec![
+        (format!("{folder}/study.md"), table.render(Format::Md)),
+        (format!("{folder}/study.csv"), table.render(Format::Csv)),
+        (format!("{folder}/study.svg"), figure.svg),
+    ];
+    Study { section, files }
+}
+
+/// How long each experiment took: the time of its cells, which ran two at a time.
+fn hours(found: &[(&str, &(String, Vec<CellFiles>))]) -> String {
+    let mut lines = vec![
+        "| experiment | cells | seeds | minutes on two cores | rows |".to_owned(),
+        "| :--- | ---: | ---: | ---: | :--- |".to_owned(),
+    ];
+    let mut all = 0.0;
+    for (name, (path, cells)) in found {
+        let minutes = cells.iter().map(|files| files.cell.provenance.wall_seconds).sum::<f64>() / 120.0;
+        let finals = cells.iter().filter(|files| files.cell.purpose == Purpose::Final);
+        let seeds = finals.map(|files| files.cell.labels.seed).collect::<BTreeSet<_>>().len();
+        lines.push(format!(
+            "| `{name}` | {} | {seeds} | {minutes:.1} | [tables]({path}/tables), [figures]({path}/plots) |",
+            cells.len()
+        ));
+        all += minutes;
+    }
+    lines.push(format!("| together | | | {all:.0} | |\n"));
+    let made = &found[0].1.1[0].cell.provenance;
+    lines.push(format!(
+        "Minutes: half the sum of the cells' own times, two running at once. {} ({}, {}), seqbench {} at {}.\n",
+        made.processor, made.system, made.isa, made.version, made.revision
+    ));
+    lines.join("\n")
 }
 
 /// The README's results: three figures and the digest of the quick experiment.
@@ -116,16 +198,14 @@ fn committed_cells_are_whole_and_made_by_one_committed_revision() {
 }
 
 #[test]
-fn the_quick_results_are_those_of_the_committed_experiment() {
-    let text = fs::read_to_string(root().join("experiments/quick.toml")).unwrap();
-    let plan = seqbench_harness::plan::plan("quick", "quick.toml", &text, &seqbench::builtin(), &[]).unwrap();
-    let mut planned: Vec<String> = plan.cells().map(|cell| cell.id.clone()).collect();
-    planned.sort();
-    let (path, cells) = committed()
-        .into_iter()
-        .find(|(path, _)| path.starts_with("results/quick/"))
-        .expect("no quick results");
-    let mut found: Vec<String> = cells.iter().map(|files| files.cell.id.clone()).collect();
-    found.sort();
-    assert_eq!(planned, found, "{path} was not made by experiments/quick.toml as it stands");
+fn committed_results_are_those_of_the_committed_experiments() {
+    for (path, cells) in committed() {
+        let name = path.split('/').nth(1).unwrap();
+        let file = format!("experiments/{name}.toml");
+        let text = fs::read_to_string(root().join(&file)).unwrap();
+        let plan = seqbench_harness::plan::plan(name, &file, &text, &seqbench::builtin(), &[]).unwrap();
+        let planned: BTreeSet<&str> = plan.cells().map(|cell| cell.id.as_str()).collect();
+        let found: BTreeSet<&str> = cells.iter().map(|files| files.cell.id.as_str()).collect();
+        assert!(planned == found, "{path} was not made by {file} as it stands");
+    }
 }

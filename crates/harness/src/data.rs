@@ -123,16 +123,21 @@ fn grown(curriculum: &CurriculumSpec, drawn: usize, longest: usize, step: u64, s
 }
 
 /// Deals the answers of all steps in the loss out anew among these steps, each to another row: they are moved round by a
-/// random number of places. A permutation without that rule would leave one answer in `batch` where it belongs, from which
-/// everything could still be learnt.
+/// random number of places, of whole rows where all have as many, so that an answer keeps its place among the answers of a
+/// row. A permutation without that rule would leave one answer in `batch` where it belongs, from which everything could
+/// still be learnt.
 fn shuffle_answers(batch: &mut Batch, rng: &mut Stream) {
     let time = batch.inputs.time;
     let steps = batch.loss_steps();
-    let most = steps.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max().unwrap_or(0);
+    let counts: Vec<usize> = steps.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).collect();
+    let most = counts.iter().copied().max().unwrap_or(0);
     if steps.len() < 2 * most {
         return;
     }
-    let places = rng.between(most, steps.len() - most);
+    let places = match counts.iter().all(|count| *count == most) {
+        true => most * rng.between(1, counts.len() - 1),
+        false => rng.between(most, steps.len() - most),
+    };
     let at: Vec<usize> = steps.into_iter().map(|(row, step)| row * time + step).collect();
     let mut from = at.clone();
     from.rotate_left(places);
@@ -187,6 +192,12 @@ mod tests {
             sorted.sort_unstable();
             assert_eq!(sorted, (0..12).collect::<Vec<_>>());
         }
+        // Rows with as many answers each give them away whole: the first of one becomes the first of another.
+        batch.loss_mask = (0..12).map(|at| at % 3 > 0).collect();
+        batch.targets = Targets::Classes((0..12).map(|at| at % 3).collect());
+        let before = batch.clone();
+        shuffle_answers(&mut batch, &mut Stream::new(1, Purpose::Shuffle, 3));
+        assert_eq!(batch, before);
         batch.targets = Targets::Values { dim: 2, values: (0..24u8).map(f32::from).collect() };
         shuffle_answers(&mut batch, &mut Stream::new(1, Purpose::Shuffle, 3));
         let Targets::Values { values, .. } = &batch.targets else { panic!("values") };

@@ -12,10 +12,13 @@ use seqbench_core::{
     Registry, Result, Scored, Signature, Split, Targets, Task, TaskInfo,
 };
 use seqbench_harness::cell::run_cell;
+use seqbench_harness::data::Data;
 use seqbench_harness::inputs::windows;
 use seqbench_harness::model::Model;
 use seqbench_harness::run::Findings;
-use seqbench_harness::spec::{Block, CellSpec, GradientSpec, ModelSpec, Norm, OptimizerSpec, Rate, Stage};
+use seqbench_harness::spec::{
+    Answers, Block, CellSpec, CurriculumSpec, GradientSpec, ModelSpec, Norm, OptimizerSpec, Rate, Stage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::cell::RefCell;
@@ -303,4 +306,40 @@ fn a_model_in_chunks_and_a_model_decoding_are_the_model() {
         assert_eq!(fresh.state_bytes(), end.bytes());
         assert!(fresh.step(&rest).is_err(), "a decoder takes one step at a time");
     }
+}
+
+#[test]
+fn what_is_learnt_from_true_answers_is_not_from_shuffled_ones() {
+    let mut spec = cell("echo", json!({"lag": 1, "classes": 4}));
+    spec.model = model("leaky", &json!({"rho": 0.5}), 1, 16);
+    spec.train.steps = 300;
+    spec.train.batch = 32;
+    spec.train.lr = Rate::Fixed(0.03);
+    spec.train.optimizer =
+        OptimizerSpec::Adamw { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+    spec.measure.accuracy.as_mut().unwrap().test_samples = 1000;
+    let accuracy = |spec: &CellSpec| {
+        let found = run(spec, false);
+        let mut rows = found.scores.iter();
+        rows.find(|row| row.metric == "accuracy" && row.lag.is_none()).unwrap().value
+    };
+    let learnt = accuracy(&spec);
+    spec.train.answers = Answers::Shuffled;
+    let chance = accuracy(&spec);
+    assert!(learnt > 0.95, "{learnt}");
+    // Chance is 0.25; 1000 answers of one class in four deviate by 0.014, and a few of four classes may be favoured.
+    assert!((chance - 0.25).abs() < 0.1, "{chance}");
+}
+
+#[test]
+fn a_curriculum_trains_on_shorter_sequences_first_and_ends_on_the_tasks_own() {
+    let mut spec = cell("echo", json!({"lag": 40, "classes": 4}));
+    spec.train.curriculum = Some(CurriculumSpec { from: 4, until: 0.5 });
+    let registry = registry();
+    let task = registry.task("echo", &None).unwrap();
+    let (instance, _) = task.configure(&seqbench_core::config::Value::from_json(&spec.task.config)).unwrap();
+    let mut data = Data::new(&instance, 0);
+    let times: Vec<usize> =
+        (0..spec.train.steps).map(|step| data.training_batch(step, &spec.train).inputs.time).collect();
+    assert_eq!(times, [5, 16, 26, 36, 41, 41, 41]);
 }

@@ -67,7 +67,8 @@ fn subtitle(selections: &[&Selection]) -> String {
         (low, high) if low == high => format!("{high} trials"),
         (low, high) => format!("{low}–{high} trials"),
     };
-    let mut text = format!("{trials} of each rate on tuning seeds (small dots), mean at the end of training");
+    let mut text =
+        format!("{trials} of each rate on tuning seeds (small dots), models side by side; line: the mean");
     if selections.iter().any(|own| own.chosen.is_some()) {
         text.push_str("; ring: the rate chosen");
     }
