@@ -78,7 +78,7 @@ fn the_table_marks_a_rate_at_the_edge() {
     let table = named(&tuned(), "selection");
     let text = table.render(Format::Md);
     assert!(text.contains("| lstm | 3 | 2 | 0.003 | – |"), "{text}");
-    assert!(text.contains("| gru | 3 | 2 | 0.01 | at the edge of the grid |"), "{text}");
+    assert!(text.contains("| gru | 3 | 2 | 0.01 | edge of the grid |"), "{text}");
     assert!(text.contains("All rows: metric validation accuracy."), "{text}");
     let csv = table.render(Format::Csv);
     assert!(csv.contains(",3,0.001 0.003 0.01,2,0.01,highest,"), "{csv}");

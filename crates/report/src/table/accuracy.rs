@@ -51,7 +51,8 @@ pub fn accuracy_table(summary: &Summary) -> Table {
             Show::Filled,
             &["extrapolation", "extrapolation_low", "extrapolation_high", "extrapolation_lengths"],
             |row: &AccuracyGroup| extrapolation(row),
-        ),
+        )
+        .secondary(),
         column(
             "solved",
             Align::Right,
@@ -78,21 +79,24 @@ pub fn accuracy_table(summary: &Summary) -> Table {
         }),
         column("trivial", Align::Right, Show::Filled, &["trivial", "trivial_name"], |row: &AccuracyGroup| {
             reference(row, row.trivial())
-        }),
+        })
+        .secondary(),
         column(
             "scaled",
             Align::Right,
             if mixed { Show::Filled } else { Show::Never },
             &["scaled", "scaled_low", "scaled_high"],
             |row: &AccuracyGroup| estimate(&row.scaled, number::accuracy),
-        ),
+        )
+        .secondary(),
         column(
             "steps to solve",
             Align::Right,
             Show::Filled,
             &["steps_to_solve_median", "steps_to_solve_known"],
             steps_to_solve,
-        ),
+        )
+        .secondary(),
         column("budget", Align::Right, Show::Never, &["steps"], |row: &AccuracyGroup| {
             number_cell(row.steps, number::count)
         }),

@@ -6,7 +6,7 @@ use super::{
     build::{self, Show, column, estimate, integer, number_cell, word},
 };
 use crate::{
-    statistics::{Estimate, LEVEL},
+    statistics::Estimate,
     summary::{Edge, Selection, Setting, Summary},
 };
 
@@ -33,7 +33,9 @@ pub fn selection_table(summary: &Summary) -> Table {
             |row: &Selection| {
                 let none = Estimate::default();
                 let value = row.winner().map_or(&none, |winner| &winner.value);
-                estimate(value, |x| value_text(&row.metric, x))
+                // The interval of two or three trials would say nothing to a reader; programs get it.
+                let text = value.mean.map_or("–".into(), |mean| value_text(&row.metric, mean));
+                Cell { text, ..estimate(value, |x| value_text(&row.metric, x)) }
             },
         )
         .secondary(),
@@ -50,14 +52,14 @@ pub fn selection_table(summary: &Summary) -> Table {
 }
 
 fn notes(rows: &[Selection]) -> Vec<String> {
-    let mut notes = vec![format!(
+    let mut notes = vec![
         "Every candidate is tried on tuning seeds and scored on the validation stream at the end of training; the best \
-         mean is chosen, of equals that of the lower loss. ± half the {} % t interval over the trials.",
-        100.0 * LEVEL
-    )];
+         mean is chosen, of equals that of the lower loss."
+            .to_string(),
+    ];
     if rows.iter().any(|row| row.edge.is_some()) {
         notes.push(
-            "At the edge of the grid: the smallest or the largest candidate was chosen, so a better one may lie beyond \
+            "Edge of the grid: the smallest or the largest candidate was chosen, so a better one may lie beyond \
              what was tried."
                 .into(),
         );
@@ -86,7 +88,7 @@ fn edge(row: &Selection) -> Cell {
     match row.edge {
         None => word(""),
         Some(edge) => Cell {
-            text: "at the edge of the grid".into(),
+            text: "edge of the grid".into(),
             values: vec![Value::Text(if edge == Edge::Lowest { "lowest" } else { "highest" }.into())],
         },
     }
