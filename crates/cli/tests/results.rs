@@ -132,9 +132,15 @@ fn hours(found: &[(&str, &(String, Vec<CellFiles>))]) -> String {
     }
     lines.push(format!("| together | | | {all:.0} | |\n"));
     let made = &found[0].1.1[0].cell.provenance;
+    let revisions: BTreeSet<&str> =
+        found.iter().map(|(_, (_, cells))| cells[0].cell.provenance.revision.as_str()).collect();
     lines.push(format!(
         "Minutes: half the sum of the cells' own times, two running at once. {} ({}, {}), seqbench {} at {}.\n",
-        made.processor, made.system, made.isa, made.version, made.revision
+        made.processor,
+        made.system,
+        made.isa,
+        made.version,
+        revisions.into_iter().collect::<Vec<_>>().join(" and ")
     ));
     lines.join("\n")
 }
