@@ -3,6 +3,7 @@
 
 use crate::config::{self, Value};
 use crate::error::{Error, Result};
+use crate::inspection::Inspection;
 use crate::parameter::Params;
 use crate::state::State;
 use crate::task::{placed, to_json};
@@ -89,6 +90,16 @@ pub trait SequenceCore: Send + Sync {
         }
         let (ys, state) = self.forward(&x.unsqueeze(1)?, Some(state), None)?;
         Ok((ys.squeeze(1)?, state))
+    }
+
+    /// What happens inside over `xs` `[batch, time, dim]` from `state` on, for the gradient laboratory: signals, recurrent
+    /// matrices, eigenvalues, and what theory makes of them. Nothing, unless a core says more.
+    ///
+    /// # Errors
+    /// As [`SequenceCore::forward`].
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let _ = (xs, state);
+        Ok(Inspection::default())
     }
 
     /// One token after another on plain slices, without a graph. `capacity` is the most tokens it must hold.

@@ -67,15 +67,15 @@ pub struct Theory {
 /// What a gradient is multiplied by on its way back through each step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Factors {
-    /// A factor for each component, or one for all. After several steps the norm has changed by the root mean square
-    /// over components of the product of their factors.
+    /// A factor for each component of the entry, or fewer, each of which stands for as many that lie next to each other:
+    /// one for all.
     Diagonal {
-        /// Components.
+        /// Factors a step.
         units: usize,
         /// `[batch, time, units]`, not negative.
         values: Vec<f64>,
     },
-    /// A factor for each component, the same at every step: `[units]`, not negative.
+    /// The same at every step: `[units]`, not negative.
     Constant(Vec<f64>),
     /// The step's whole Jacobian, ∂s_t/∂s_{t−1} = diag(left_t) W.
     Jacobian {

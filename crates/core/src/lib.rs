@@ -11,6 +11,7 @@ pub mod batch;
 pub mod config;
 mod deserialize;
 pub mod error;
+pub mod inspection;
 pub mod parameter;
 pub mod registry;
 pub mod seed;
@@ -23,6 +24,7 @@ pub use architecture::{
 };
 pub use batch::{Batch, Evidence, InputData, Inputs, Scored, Targets};
 pub use error::{Error, Result};
+pub use inspection::{Attention, Factors, Inspection, Matrix, Signal, SignalKind, Theory};
 pub use parameter::{Flags, Init, Parameter, ParameterStore, Params};
 pub use registry::Registry;
 pub use seed::{Purpose, SeedRange, Stream};

@@ -3,10 +3,10 @@
 use crate::data::Data;
 use crate::evaluate::evaluate;
 use crate::metrics::{BITS, Tally, loss_name};
-use crate::probe::Probe;
+use crate::probe::{Probe, Probed};
 use crate::run::Findings;
 use crate::spec::{AccuracySpec, CellSpec, Rate, Stage};
-use crate::train::{StepReport, Trainer};
+use crate::train::{PartNorm, StepReport, Trainer};
 use seqbench_core::config::Value;
 use seqbench_core::{Error, Instance, Registry, Result, Split};
 use seqbench_record::{CurveRow, Reference, Status};
@@ -85,15 +85,16 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, progress: &mut dyn FnMut(u64, u64, String)) -> Result<Findings> {
-        self.probe(Stage::Init, "init")?;
+        self.probe(Stage::Init, 0)?;
         if let Some(accuracy) = &self.spec.measure.accuracy {
             self.result.facts.insert("solved_threshold".into(), accuracy.solved);
             self.train(Some(accuracy), progress)?;
-        } else if self.wants(Stage::End) {
+        } else if self.wants(|stage| stage != Stage::Init) {
             self.train(None, progress)?;
         }
         if self.result.status == Status::Done {
-            self.probe(Stage::End, "end")?;
+            let taken = self.result.facts.get("steps_run").map_or(0, |steps| *steps as u64);
+            self.probe(Stage::End, taken)?;
             if let (Some(accuracy), false) = (&self.spec.measure.accuracy, self.trial) {
                 self.score_test(accuracy)?;
             }
@@ -101,11 +102,16 @@ impl<'a> Run<'a> {
         Ok(self.result)
     }
 
-    fn wants(&self, stage: Stage) -> bool {
-        self.spec.measure.gradients.as_ref().is_some_and(|spec| spec.at.contains(&stage))
+    fn wants(&self, which: impl Fn(Stage) -> bool) -> bool {
+        self.spec.measure.gradients.iter().any(|spec| spec.at.iter().any(|stage| which(*stage)))
     }
 
-    fn probe(&mut self, stage: Stage, name: &str) -> Result<()> {
+    fn wants_signals(&self) -> bool {
+        self.spec.measure.gradients.as_ref().is_some_and(|spec| spec.signals)
+    }
+
+    /// Probes, where the specification names this stage, which training reaches after `taken` steps.
+    fn probe(&mut self, stage: Stage, taken: u64) -> Result<()> {
         let Some(gradients) = self.spec.measure.gradients.as_ref().filter(|spec| spec.at.contains(&stage))
         else {
             return Ok(());
@@ -119,7 +125,11 @@ impl<'a> Run<'a> {
             self.registry,
             gradients,
         )?;
-        self.result.profiles.extend(probe.profile(name)?);
+        let Probed { profiles, spectra, curves, traces } = probe.run(&stage.name(), taken)?;
+        self.result.profiles.extend(profiles);
+        self.result.spectra.extend(spectra);
+        self.result.curves.extend(curves);
+        self.result.traces.extend(traces);
         Ok(())
     }
 
@@ -135,8 +145,13 @@ impl<'a> Run<'a> {
         let mut window = Window::default();
         for step in 0..steps {
             let batch = self.data.training_batch(step, &self.spec.train);
-            let report = self.trainer.step(&batch, step)?;
             let taken = step + 1;
+            // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
+            let at_point = taken >= (next_point * steps).div_ceil(points);
+            let (report, parts) = match at_point && self.wants_signals() {
+                true => self.trainer.step_in_parts(&batch, step)?,
+                false => (self.trainer.step(&batch, step)?, Vec::new()),
+            };
             self.result.facts.insert("steps_run".into(), taken as f64);
             if !report.is_finite() {
                 let what = if report.loss.is_finite() { "gradient" } else { "loss" };
@@ -148,9 +163,13 @@ impl<'a> Run<'a> {
             applied += 1;
             clipped += u64::from(report.norm_after < report.norm_before);
             window.add(&report);
-            // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
-            if taken >= (next_point * steps).div_ceil(points) {
+            self.probe(Stage::Step(taken), taken)?;
+            if at_point {
                 next_point += 1;
+                for PartNorm { part, before, after } in parts {
+                    self.curve(taken, &format!("gradient_norm_before:{part}"), before);
+                    self.curve(taken, &format!("gradient_norm_after:{part}"), after);
+                }
                 let loss = self.record(taken, &mut window, &report);
                 let tally = accuracy.map(|accuracy| self.validate(accuracy)).transpose()?;
                 let answered = tally.as_ref().filter(|_| self.instance.signature().output.has_accuracy());

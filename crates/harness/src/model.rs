@@ -304,6 +304,29 @@ impl Model {
         Ok((xs, ModelState { positions, layers }))
     }
 
+    /// The cores, from the lowest.
+    pub(crate) fn cores(&self) -> impl Iterator<Item = &dyn SequenceCore> {
+        self.layers.iter().map(|layer| layer.core.as_ref())
+    }
+
+    /// What every core reads of inputs that follow `state`, `[batch, time, width]` each: behind the norm of a residual
+    /// block.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub(crate) fn core_inputs(&self, inputs: &Inputs, state: &ModelState) -> Result<Vec<Tensor>> {
+        let mut xs = self.encode(inputs, &state.positions)?;
+        let mut all = Vec::with_capacity(self.layers.len());
+        for (layer, carried) in self.layers.iter().zip(&state.layers) {
+            all.push(match &layer.residual {
+                Some(residual) => residual.norm.forward(&xs)?,
+                None => xs.clone(),
+            });
+            xs = layer.forward(&xs, carried, None)?.0;
+        }
+        Ok(all)
+    }
+
     /// Reads answers out at chosen (row, step) only: `[batch, time, width]` to `[n, outputs]`.
     ///
     /// # Errors

@@ -244,10 +244,10 @@ pub struct AccuracySpec {
 }
 
 /// Gradient probes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientSpec {
-    /// Moments: `init`, `end`.
+    /// Moments: `init`, numbers of steps, `end`.
     pub at: Vec<Stage>,
     /// Samples a profile summarises.
     pub samples: usize,
@@ -255,6 +255,18 @@ pub struct GradientSpec {
     pub max_distance: Option<usize>,
     /// Distances a factor of ten.
     pub per_decade: usize,
+    /// What theory predicts, beside what is measured.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub theory: bool,
+    /// Singular values of ∂s_T/∂s_{T−k}, and Lyapunov exponents.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub jacobians: bool,
+    /// Saturation, gates, eigenvalues, and the gradient at the evidence.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub signals: bool,
+    /// Every signal and attention weight over one sequence.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trace: bool,
 }
 
 /// When a probe runs.
@@ -263,8 +275,25 @@ pub struct GradientSpec {
 pub enum Stage {
     /// Before the first step.
     Init,
+    /// After so many steps.
+    Step(u64),
     /// After the last.
     End,
+}
+
+impl Stage {
+    /// The name in rows.
+    pub fn name(self) -> String {
+        match self {
+            Stage::Init => "init".into(),
+            Stage::Step(step) => format!("step-{step}"),
+            Stage::End => "end".into(),
+        }
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Timed passes.

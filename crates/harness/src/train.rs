@@ -6,7 +6,7 @@ use crate::schedule::learning_rate;
 use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
 use candle_core::{DType, Tensor, Var};
 use seqbench_core::{Batch, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
-use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings};
+use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings, global_norm};
 use seqbench_kernels::tape::Tape;
 use seqbench_kernels::{cross_entropy, mean_squared_error};
 
@@ -49,6 +49,52 @@ impl StepReport {
     pub fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.norm_before.is_finite()
     }
+}
+
+/// Gradient norms of one part of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartNorm {
+    /// `encoder`, `layers.0`, …, `norm`, `readout`.
+    pub part: String,
+    /// Before clipping.
+    pub before: f64,
+    /// As applied.
+    pub after: f64,
+}
+
+/// The part of a model that a parameter of this name belongs to.
+fn part(name: &str) -> &str {
+    let end = match name.strip_prefix("layers.").and_then(|rest| rest.find('.')) {
+        Some(at) => "layers.".len() + at,
+        None => name.find('.').unwrap_or(name.len()),
+    };
+    &name[..end]
+}
+
+/// Norms of every part's gradients, in the order of the parameters; `after` is right for clipping by value and for none.
+fn part_norms(names: &[String], gradients: &[Option<&Tensor>], clip: ClipSpec) -> Result<Vec<PartNorm>> {
+    let mut parts: Vec<(String, Vec<Option<&Tensor>>)> = Vec::new();
+    for (name, gradient) in names.iter().zip(gradients) {
+        match parts.iter_mut().find(|(part, _)| part == name) {
+            Some((_, own)) => own.push(*gradient),
+            None => parts.push((name.clone(), vec![*gradient])),
+        }
+    }
+    parts
+        .into_iter()
+        .map(|(part, own)| {
+            let before = global_norm(&own)?;
+            let after = match clip {
+                ClipSpec::Value(limit) => {
+                    let clamp = |gradient: &&Tensor| gradient.clamp(-limit, limit);
+                    let clamped = own.iter().flatten().map(clamp).collect::<candle_core::Result<Vec<_>>>()?;
+                    global_norm(&clamped.iter().map(Some).collect::<Vec<_>>())?
+                }
+                ClipSpec::None | ClipSpec::Norm(_) => before,
+            };
+            Ok(PartNorm { part, before, after })
+        })
+        .collect()
 }
 
 impl Trainer {
@@ -128,10 +174,40 @@ impl Trainer {
     /// # Errors
     /// A tensor operation failed. A loss or gradient that is not finite is no error: see [`StepReport::is_finite`].
     pub fn step(&mut self, batch: &Batch, step: u64) -> Result<StepReport> {
+        Ok(self.step_with(batch, step, |_| Ok(()))?.0)
+    }
+
+    /// As [`Trainer::step`], and the gradient norms of its parts: encoder, layers, last norm, readout.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn step_in_parts(&mut self, batch: &Batch, step: u64) -> Result<(StepReport, Vec<PartNorm>)> {
+        let names: Vec<String> =
+            self.store.iter().map(|parameter| part(&parameter.name).to_owned()).collect();
+        let clip = self.spec.clip;
+        let (report, mut parts) =
+            self.step_with(batch, step, |gradients| part_norms(&names, gradients, clip))?;
+        if let ClipSpec::Norm(_) = clip {
+            // All are scaled together.
+            let factor = report.norm_after / report.norm_before;
+            parts
+                .iter_mut()
+                .for_each(|part| part.after = part.before * if factor < 1.0 { factor } else { 1.0 });
+        }
+        Ok((report, parts))
+    }
+
+    fn step_with<T: Default>(
+        &mut self,
+        batch: &Batch,
+        step: u64,
+        look: impl FnOnce(&[Option<&Tensor>]) -> Result<T>,
+    ) -> Result<(StepReport, T)> {
         let (loss, gradients) = self.gradients(batch)?;
         let rate = learning_rate(&self.spec, self.peak, step);
         if !loss.is_finite() {
-            return Ok(StepReport { loss, norm_before: f64::NAN, norm_after: f64::NAN, rate });
+            let report = StepReport { loss, norm_before: f64::NAN, norm_after: f64::NAN, rate };
+            return Ok((report, T::default()));
         }
         let clip = match self.spec.clip {
             ClipSpec::None => Clip::None,
@@ -139,8 +215,9 @@ impl Trainer {
             ClipSpec::Value(limit) => Clip::Value(limit),
         };
         let borrowed: Vec<Option<&Tensor>> = gradients.iter().map(Option::as_ref).collect();
+        let seen = look(&borrowed)?;
         let norms = self.optimizer.step(&self.variables, &borrowed, rate, 1.0, clip)?;
-        Ok(StepReport { loss, norm_before: norms.before, norm_after: norms.after, rate })
+        Ok((StepReport { loss, norm_before: norms.before, norm_after: norms.after, rate }, seen))
     }
 
     /// Loss and gradients of a batch, in the order of the parameters. With `tbptt`, chunk by chunk: each chunk starts from
@@ -207,4 +284,32 @@ pub(crate) fn mean_loss(
             mean_squared_error(outputs, &chosen.copied().collect::<Vec<f32>>())?
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_part_is_the_encoder_a_layer_or_the_readout() {
+        let parts = ["encoder.weight", "layers.12.core.w.weight", "norm.weight", "readout.bias"].map(part);
+        assert_eq!(parts, ["encoder", "layers.12", "norm", "readout"]);
+    }
+
+    #[test]
+    fn parts_are_normed_together_and_clamped_apart() {
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let (a, b, c) = (tensor(&[3.0, 0.0]), tensor(&[0.5]), tensor(&[-4.0]));
+        let names = ["x", "y", "x", "z"].map(str::to_owned);
+        let found = part_norms(&names, &[Some(&a), Some(&b), Some(&c), None], ClipSpec::Value(1.0)).unwrap();
+        let expected = [("x", 5.0, 2f64.sqrt()), ("y", 0.5, 0.5), ("z", 0.0, 0.0)];
+        assert_eq!(found.len(), 3);
+        for (own, (part, before, after)) in found.iter().zip(expected) {
+            assert_eq!(own.part, part);
+            assert!((own.before - before).abs() < 1e-12 && (own.after - after).abs() < 1e-7, "{own:?}");
+        }
+        let free = part_norms(&names, &[Some(&a), Some(&b), Some(&c), None], ClipSpec::None).unwrap();
+        assert!(free.iter().all(|part| part.before == part.after));
+    }
 }

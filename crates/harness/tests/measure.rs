@@ -152,8 +152,8 @@ fn the_same_specification_gives_the_same_findings_and_another_seed_does_not() {
     spec.measure.gradients = Some(GradientSpec {
         at: vec![Stage::Init, Stage::End],
         samples: 3,
-        max_distance: None,
         per_decade: 8,
+        ..GradientSpec::default()
     });
     let first = run(&spec, false);
     assert_eq!(first, run(&spec, false));
@@ -170,8 +170,13 @@ fn the_number_of_threads_changes_no_finding() {
     spec.train.lr = Rate::Fixed(3e-3);
     spec.train.optimizer =
         OptimizerSpec::Adamw { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
-    spec.measure.gradients =
-        Some(GradientSpec { at: vec![Stage::End], samples: 8, max_distance: None, per_decade: 8 });
+    spec.measure.gradients = Some(GradientSpec {
+        at: vec![Stage::End],
+        samples: 8,
+        max_distance: None,
+        per_decade: 8,
+        ..GradientSpec::default()
+    });
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| run(&spec, false))

@@ -24,7 +24,7 @@ fn run(spec: &CellSpec) -> Result<Findings> {
 }
 
 fn gradients(at: &[Stage], max_distance: Option<usize>) -> Option<GradientSpec> {
-    Some(GradientSpec { at: at.to_vec(), samples: 5, max_distance, per_decade: 8 })
+    Some(GradientSpec { at: at.to_vec(), samples: 5, max_distance, per_decade: 8, ..GradientSpec::default() })
 }
 
 fn gradients_at_init(task: &str, rho: f64, layers: usize) -> Vec<ProfileRow> {

@@ -33,10 +33,11 @@
 //! number.
 
 use crate::lstm::RecurrentInit;
-use crate::{check, init};
+use crate::{check, init, inspect};
 use candle_core::Tensor;
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
+use seqbench_core::inspection::{Inspection, SignalKind};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
@@ -172,6 +173,32 @@ impl SequenceCore for Core {
     fn initial_state(&self, batch: usize) -> Result<State> {
         let zeros = Tensor::zeros((batch, self.dim), self.w_hh.dtype(), self.w_hh.device())?;
         Ok(State::empty().with("h", zeros))
+    }
+
+    /// The theory of ∂L/∂h is the product of the update gates, the path along which the state is kept.
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let (ys, _) = self.forward(xs, Some(state), None)?;
+        let before = inspect::before(&ys, state.get("h")?)?;
+        let n = self.dim;
+        let from_x = inspect::values(&kernels::linear(xs, &self.w_ih, Some(&self.b_ih))?)?;
+        let from_h = inspect::values(&kernels::linear(&before, &self.w_hh, Some(&self.b_hh))?)?;
+        let sums: Vec<f64> = from_x.iter().zip(&from_h).map(|(x, h)| x + h).collect();
+        let [r, z] = [0, 1].map(|gate| inspect::part(&sums, 3, n, gate, inspect::sigmoid));
+        let of = |from: &[f64]| inspect::part(from, 3, n, 2, |value| value);
+        let candidates = of(&from_x).into_iter().zip(of(&from_h)).zip(&r);
+        let candidate = candidates.map(|((x, h), r)| libm::tanh(x + r * h)).collect();
+        let theories = vec![inspect::diagonal("update gates", "h", n, z.clone())];
+        Ok(Inspection {
+            signals: vec![
+                inspect::signal("reset", SignalKind::Gate, n, r),
+                inspect::signal("update", SignalKind::Gate, n, z),
+                inspect::signal("candidate", SignalKind::Squashed, n, candidate),
+                inspect::signal("h", SignalKind::Plain, n, inspect::values(&ys)?),
+            ],
+            matrices: inspect::blocks(&inspect::values(&self.w_hh)?, n, &["U_r", "U_z", "U_n"]),
+            theories,
+            ..Inspection::default()
+        })
     }
 
     fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {

@@ -46,7 +46,8 @@ pub(crate) fn frobenius(w: &[f64]) -> f64 {
 
 /// The square blocks of a weight `[names · units, units]`, one below the other.
 pub(crate) fn blocks(w: &[f64], units: usize, names: &[&'static str]) -> Vec<Matrix> {
-    let block = |(name, values): (&&'static str, &[f64])| Matrix { name, size: units, values: values.to_vec() };
+    let block =
+        |(name, values): (&&'static str, &[f64])| Matrix { name, size: units, values: values.to_vec() };
     names.iter().zip(w.chunks_exact(units * units)).map(block).collect()
 }
 

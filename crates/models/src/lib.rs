@@ -7,6 +7,7 @@
 mod check;
 mod discretisation;
 mod init;
+mod inspect;
 mod spectrum;
 
 use seqbench_core::architecture::AnyArchitecture;

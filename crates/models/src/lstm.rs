@@ -33,10 +33,11 @@
 //! A wrong rank, width or batch; a state without `h` and `c`; `forget_bias` together with `chrono`, `t_max` without
 //! it or below 2; a gain that is no positive number.
 
-use crate::{check, init};
+use crate::{check, init, inspect};
 use candle_core::Tensor;
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
+use seqbench_core::inspection::{Inspection, SignalKind};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
@@ -264,6 +265,43 @@ impl SequenceCore for Core {
     fn initial_state(&self, batch: usize) -> Result<State> {
         let zeros = Tensor::zeros((batch, self.dim), self.w_hh.dtype(), self.w_hh.device())?;
         Ok(State::empty().with("h", zeros.clone()).with("c", zeros))
+    }
+
+    /// The theory of ∂L/∂c is the product of the forget gates, the path along the cell state alone.
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let (ys, _) = self.forward(xs, Some(state), None)?;
+        let before = inspect::before(&ys, state.get("h")?)?;
+        let from_x = kernels::linear(xs, &self.w_ih, Some(&self.b_ih))?;
+        let sums = inspect::values(&(from_x + kernels::linear(&before, &self.w_hh, Some(&self.b_hh))?)?)?;
+        let (n, time) = (self.dim, ys.dim(1)?);
+        let part = |which, map| inspect::part(&sums, 4, n, which, map);
+        let [i, f, o] = [0, 1, 3].map(|gate| part(gate, inspect::sigmoid));
+        let g = part(2, libm::tanh);
+        let mut carried = inspect::values(state.get("c")?)?;
+        let mut c = vec![0.0; f.len()];
+        for (at, value) in c.iter_mut().enumerate() {
+            let (row, unit) = (at / (n * time), at % n);
+            let cell = &mut carried[row * n + unit];
+            *cell = f[at] * *cell + i[at] * g[at];
+            *value = *cell;
+        }
+        let squashed = c.iter().map(|c| libm::tanh(*c)).collect();
+        let theories = vec![inspect::diagonal("forget gates", "c", n, f.clone())];
+        let signal = |name, kind, values| inspect::signal(name, kind, n, values);
+        Ok(Inspection {
+            signals: vec![
+                signal("input", SignalKind::Gate, i),
+                signal("forget", SignalKind::Gate, f),
+                signal("candidate", SignalKind::Squashed, g),
+                signal("output", SignalKind::Gate, o),
+                signal("c", SignalKind::Plain, c),
+                signal("tanh(c)", SignalKind::Squashed, squashed),
+                signal("h", SignalKind::Plain, inspect::values(&ys)?),
+            ],
+            matrices: inspect::blocks(&inspect::values(&self.w_hh)?, n, &["U_i", "U_f", "U_g", "U_o"]),
+            theories,
+            ..Inspection::default()
+        })
     }
 
     fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {

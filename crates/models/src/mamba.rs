@@ -32,10 +32,11 @@
 //! A wrong rank, width or batch; a state without `conv` and `ssm`; sizes of 0; time scales that are no increasing positive
 //! pair.
 
-use crate::check;
+use crate::{check, inspect};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
+use seqbench_core::inspection::{Inspection, SignalKind};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
@@ -222,6 +223,12 @@ impl Core {
         ])
     }
 
+    /// Δ `[batch, time, E]` of the convolved inputs, whose map to δ is `low`.
+    fn steps(&self, vs: &Tensor, low: &Tensor) -> Result<Tensor> {
+        let low = kernels::linear(vs, low, None)?;
+        Ok(kernels::softplus(&kernels::linear(&low, &self.dt_weight, Some(&self.dt_bias))?)?)
+    }
+
     /// What W_o is applied to, and the state after it; `map` is the map of xs by half of `in_proj`.
     fn mix(
         &self,
@@ -245,10 +252,8 @@ impl Core {
         let (us, zs) = (map(&w_u)?, map(&w_z)?);
         let (vs, conv) = kernels::short_convolution(&us, &self.kernel()?, &self.conv_bias, past, lengths)?;
         let [delta, b, c] = self.mixes()?;
-        let delta =
-            kernels::linear(&kernels::linear(&vs, &delta, None)?, &self.dt_weight, Some(&self.dt_bias))?;
         let inputs = SelectiveInputs {
-            delta: kernels::softplus(&delta)?,
+            delta: self.steps(&vs, &delta)?,
             b: kernels::linear(&vs, &b, None)?,
             c: kernels::linear(&vs, &c, None)?,
         };
@@ -288,6 +293,23 @@ impl SequenceCore for Core {
         let conv = Tensor::zeros((batch, taps - 1, inner), dtype, device)?;
         let ssm = Tensor::zeros((batch, inner, states), dtype, device)?;
         Ok(State::empty().with("conv", conv).with("ssm", ssm))
+    }
+
+    /// The theory of ∂L/∂s is the product of the decays exp(Δ_t A), the path along the state alone.
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let Sizes { inner, states, .. } = self.sizes;
+        let [past, _] = self.entries(state, xs.dim(0)?)?;
+        let us = kernels::linear(xs, &self.halves()?[0], None)?;
+        let (vs, _) = kernels::short_convolution(&us, &self.kernel()?, &self.conv_bias, past, None)?;
+        let delta = inspect::values(&self.steps(&vs, &self.mixes()?[0])?)?;
+        let rates = inspect::values(&self.a_log.exp()?)?;
+        let decays = delta.iter().enumerate().flat_map(|(at, delta)| {
+            let channel = at % inner;
+            rates[channel * states..(channel + 1) * states].iter().map(move |rate| libm::exp(-rate * delta))
+        });
+        let theories = vec![inspect::diagonal("decays", "ssm", inner * states, decays.collect())];
+        let signals = vec![inspect::signal("delta", SignalKind::Plain, inner, delta)];
+        Ok(Inspection { signals, theories, ..Inspection::default() })
     }
 
     fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {

@@ -32,10 +32,11 @@
 //! A wrong rank, width or batch, a state without `h`; gains or radii that are no positive numbers; `gain` together
 //! with `spectral_radius`.
 
-use crate::{check, init, spectrum};
+use crate::{check, init, inspect, spectrum};
 use candle_core::Tensor;
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
+use seqbench_core::inspection::{Factors, Inspection, Matrix, SignalKind, Theory};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
@@ -256,6 +257,36 @@ impl SequenceCore for Core {
     fn initial_state(&self, batch: usize) -> Result<State> {
         let h = Tensor::zeros((batch, self.dim), self.w_hh.dtype(), self.w_hh.device())?;
         Ok(State::empty().with("h", h))
+    }
+
+    /// Theories of ∂L/∂h: the mean-field gain ‖W‖_F/√H · rms(a′) (Poole et al. 2016), the spectral radius ρ(W) · rms(a′)
+    /// (Pascanu, Mikolov & Bengio 2013), and the step Jacobians diag(a′) W themselves.
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let (ys, _) = self.forward(xs, Some(state), None)?;
+        let (n, h, w) = (self.dim, inspect::values(&ys)?, inspect::values(&self.w_hh)?);
+        let (kind, slope): (_, fn(&f64) -> f64) = match self.activation {
+            kernels::Activation::Tanh => (SignalKind::Squashed, |h| 1.0 - h * h),
+            kernels::Activation::Relu => (SignalKind::Plain, |h| f64::from(u8::from(*h > 0.0))),
+            kernels::Activation::Identity => (SignalKind::Plain, |_| 1.0),
+        };
+        let slopes: Vec<f64> = h.iter().map(slope).collect();
+        let mean_slopes = inspect::root_mean_squares(&slopes, n);
+        let gain = |factor: f64| mean_slopes.iter().map(|slope| factor * slope).collect();
+        let theories = vec![
+            inspect::diagonal("mean field", "h", 1, gain(inspect::frobenius(&w) / (n as f64).sqrt())),
+            inspect::diagonal("spectral radius", "h", 1, gain(spectrum::spectral_radius(&w, n))),
+            Theory {
+                name: "step Jacobians",
+                entry: "h",
+                factors: Factors::Jacobian { units: n, left: slopes, matrix: w.clone() },
+            },
+        ];
+        Ok(Inspection {
+            signals: vec![inspect::signal("h", kind, n, h)],
+            matrices: vec![Matrix { name: "weight_hh_l0", size: n, values: w }],
+            theories,
+            ..Inspection::default()
+        })
     }
 
     fn decoder(&self, batch: usize, _: usize) -> Result<Box<dyn Decoder + '_>> {

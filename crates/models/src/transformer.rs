@@ -37,10 +37,11 @@
 //! A wrong rank, width or batch; a state without `kv` and `position`; `heads` that do not divide the width, or that
 //! leave an odd width for `rope`; a `rope_base` that is no positive number.
 
-use crate::{check, init};
+use crate::{check, init, inspect};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
+use seqbench_core::inspection::{Attention, Inspection};
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
 use seqbench_core::state::State;
@@ -276,6 +277,16 @@ impl Core {
     fn go_on(&self, qkv: &Tensor, kv: &Tensor, position: &[u32], past: &[usize]) -> Result<(Tensor, Tensor)> {
         let (batch, time, _) = qkv.dims3()?;
         let d = self.dim;
+        let (q, kv) = self.place(qkv, kv, position)?;
+        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
+        let mixed = kernels::attention(&q, &k, &v, &self.options(past))?.reshape((batch, time, d))?;
+        Ok((mixed, kv))
+    }
+
+    /// The heads' queries, and the keys and values so far, each turned to its position.
+    fn place(&self, qkv: &Tensor, kv: &Tensor, position: &[u32]) -> Result<(Tensor, Tensor)> {
+        let (batch, time, _) = qkv.dims3()?;
+        let d = self.dim;
         let mut q = self.split(&qkv.narrow(2, 0, d)?)?;
         let mut new = qkv.narrow(2, d, 2 * d)?;
         if let Some(base) = self.rope_base {
@@ -283,11 +294,11 @@ impl Core {
             let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, position, base)?;
             new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
         }
-        let kv = append(kv, position, &new)?;
-        let options = AttentionOptions { scale: None, past: Some(past), alibi: self.alibi.as_deref() };
-        let (k, v) = (self.split(&kv.narrow(2, 0, d)?)?, self.split(&kv.narrow(2, d, d)?)?);
-        let mixed = kernels::attention(&q, &k, &v, &options)?.reshape((batch, time, d))?;
-        Ok((mixed, kv))
+        Ok((q, append(kv, position, &new)?))
+    }
+
+    fn options<'a>(&'a self, past: &'a [usize]) -> AttentionOptions<'a> {
+        AttentionOptions { scale: None, past: Some(past), alibi: self.alibi.as_deref() }
     }
 
     /// `[batch, time, D]` as `[batch, time, heads, D / heads]`.
@@ -355,6 +366,19 @@ impl SequenceCore for Core {
         let kv = Tensor::zeros((batch, 0, 2 * self.dim), self.in_weight.dtype(), device)?;
         let position = Tensor::zeros(batch, DType::U32, device)?;
         Ok(State::empty().with("kv", kv).with("position", position))
+    }
+
+    /// Who attends to whom.
+    fn inspect(&self, xs: &Tensor, state: &State) -> Result<Inspection> {
+        let (batch, _) = check::input("transformer", xs, self.dim)?;
+        let (kv, position) = self.past(state, batch)?;
+        let bias = Tensor::cat(&self.in_bias, 0)?;
+        let (q, kv) = self.place(&kernels::linear(xs, &self.in_weight, Some(&bias))?, kv, &position)?;
+        let past: Vec<usize> = position.iter().map(|position| *position as usize).collect();
+        let keys = self.split(&kv.narrow(2, 0, self.dim)?)?;
+        let weights = kernels::reference::attention_weights(&q, &keys, &self.options(&past))?;
+        let attention = Attention { heads: self.heads, weights: inspect::values(&weights)? };
+        Ok(Inspection { attention: Some(attention), ..Inspection::default() })
     }
 
     fn decoder(&self, batch: usize, capacity: usize) -> Result<Box<dyn Decoder + '_>> {

@@ -1,6 +1,6 @@
 //! The schema: what one cell writes. One folder a cell, `cell.json` and one tidy CSV a kind of fact.
 //!
-//! Deterministic facts (`score`, `curve`, `profile`, and every field of [`Cell`] but `provenance`) never share
+//! Deterministic facts (`score`, `curve`, `profile`, `spectrum`, `trace`, and every field of [`Cell`] but `provenance`) never share
 //! a file with timed ones (`timing`, `memory`): the same configuration, binary and instruction set gives the
 //! same bytes in the first, and never the same bytes in the second.
 
@@ -158,7 +158,8 @@ pub struct ScoreRow {
 pub struct CurveRow {
     /// Optimizer steps taken before the measurement.
     pub step: u64,
-    /// `train_loss`, `validation_accuracy`, `gradient_norm_before`, `gradient_norm_after`, `learning_rate`, ….
+    /// `train_loss`, `validation_accuracy`, `gradient_norm_before`, `gradient_norm_after`, `learning_rate`, …; of a
+    /// layer as `saturation:layers.0:h`.
     pub metric: String,
     /// The value.
     pub value: f64,
@@ -171,7 +172,8 @@ pub struct ProfileRow {
     pub stage: String,
     /// Layer whose input or state it is, from 0.
     pub layer: u32,
-    /// `input`, or `state` for the joint carried state of the layer.
+    /// `input`; `state` for the joint carried state of the layer; `state:c` for one entry of it; `theory:c:forget gates`
+    /// for what a theory predicts of that entry (of the input: `theory:input:attention`), from its nearest distance on.
     pub wrt: String,
     /// Distance in steps from the scored step.
     pub distance: u64,
@@ -183,6 +185,43 @@ pub struct ProfileRow {
     pub log10_relative: f64,
     /// Whether the value stands clear of rounding.
     pub trusted: bool,
+}
+
+/// One row of `spectrum.csv`: an eigenvalue, a singular value or an exponent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpectrumRow {
+    /// `init`, `end`, or `step-<n>`.
+    pub stage: String,
+    /// Layer, from 0.
+    pub layer: u32,
+    /// `eigenvalue:<matrix>` of a recurrent matrix and `pole` of a diagonal recurrence, both complex; `singular`, log10
+    /// of a singular value of ∂s_T/∂s_{T−k} that stands clear of rounding; `lyapunov`, in nats a step.
+    pub quantity: String,
+    /// Distance k in steps of a `singular` value; the steps a `lyapunov` exponent is a mean over; 0 otherwise.
+    pub distance: u64,
+    /// Which, from the largest.
+    pub index: u32,
+    /// The value, or its real part.
+    pub re: f64,
+    /// Imaginary part.
+    pub im: f64,
+}
+
+/// One row of `trace.csv`: a signal inside a layer, over the first probed sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceRow {
+    /// `init`, `end`, or `step-<n>`.
+    pub stage: String,
+    /// Layer, from 0.
+    pub layer: u32,
+    /// `tokens` or `features`, what the model reads; a signal by name; `attention:<head>`.
+    pub signal: String,
+    /// Step of the sequence, from 0; the query's of an attention weight.
+    pub step: u64,
+    /// Unit, from 0; the key's step of an attention weight.
+    pub unit: u32,
+    /// The value.
+    pub value: f64,
 }
 
 /// One row of `timing.csv`: one round of one mode.
@@ -232,6 +271,10 @@ pub struct CellFiles {
     pub curves: Vec<CurveRow>,
     /// `profile.csv`.
     pub profiles: Vec<ProfileRow>,
+    /// `spectrum.csv`.
+    pub spectra: Vec<SpectrumRow>,
+    /// `trace.csv`.
+    pub traces: Vec<TraceRow>,
     /// `timing.csv`.
     pub timings: Vec<TimingRow>,
     /// `memory.csv`.

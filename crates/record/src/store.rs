@@ -232,6 +232,8 @@ impl Store {
             scores: table(folder, &contents, "score.csv")?,
             curves: table(folder, &contents, "curve.csv")?,
             profiles: table(folder, &contents, "profile.csv")?,
+            spectra: table(folder, &contents, "spectrum.csv")?,
+            traces: table(folder, &contents, "trace.csv")?,
             timings: table(folder, &contents, "timing.csv")?,
             memory: table(folder, &contents, "memory.csv")?,
         })
@@ -286,6 +288,8 @@ fn encode(files: &CellFiles) -> Result<Vec<(&'static str, Vec<u8>)>> {
     contents.push(("score.csv", rows::to_csv(&files.scores).map_err(csv)?));
     contents.push(("curve.csv", rows::to_csv(&files.curves).map_err(csv)?));
     contents.push(("profile.csv", rows::to_csv(&files.profiles).map_err(csv)?));
+    contents.push(("spectrum.csv", rows::to_csv(&files.spectra).map_err(csv)?));
+    contents.push(("trace.csv", rows::to_csv(&files.traces).map_err(csv)?));
     contents.push(("timing.csv", rows::to_csv(&files.timings).map_err(csv)?));
     contents.push(("memory.csv", rows::to_csv(&files.memory).map_err(csv)?));
     contents.retain(|(_, bytes)| !bytes.is_empty());

@@ -53,6 +53,23 @@ fn cell(id: &str, version: u32) -> CellFiles {
             log10_relative: -0.1 * v,
             trusted: true,
         }],
+        spectra: vec![SpectrumRow {
+            stage: "step-7".into(),
+            layer: 1,
+            quantity: "eigenvalue:weight_hh_l0".into(),
+            distance: 0,
+            index: 2,
+            re: -v / 3.0,
+            im: f64::MIN_POSITIVE,
+        }],
+        traces: vec![TraceRow {
+            stage: "end".into(),
+            layer: 0,
+            signal: "attention:3".into(),
+            step: 5,
+            unit: 4,
+            value: 1.0 / v,
+        }],
         timings: Vec::new(),
         memory: vec![MemoryRow {
             mode: "train".into(),
@@ -91,7 +108,16 @@ fn what_is_written_reads_back_and_empty_kinds_have_no_file() {
     assert_eq!(names(store.root()), ["cells", "experiment.toml"]);
     assert_eq!(
         names(&store.cell_dir("a1")),
-        ["cell.json", "curve.csv", "digests", "memory.csv", "profile.csv", "score.csv"]
+        [
+            "cell.json",
+            "curve.csv",
+            "digests",
+            "memory.csv",
+            "profile.csv",
+            "score.csv",
+            "spectrum.csv",
+            "trace.csv"
+        ]
     );
 }
 

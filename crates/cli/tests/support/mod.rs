@@ -119,7 +119,7 @@ pub(crate) fn facts(results: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 assert!(record.as_object_mut().unwrap().remove("provenance").is_some());
                 serde_json::to_vec(&record).unwrap()
             }
-            "score.csv" | "curve.csv" | "profile.csv" => bytes,
+            "score.csv" | "curve.csv" | "profile.csv" | "spectrum.csv" | "trace.csv" => bytes,
             "accuracy.csv" | "reach.csv" | "gradients.csv" if path.starts_with("tables") => bytes,
             _ => continue,
         };

@@ -7,7 +7,7 @@ use super::model::{self, APPARATUS, Model};
 use super::target::{self, Place};
 use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity, label, measure, timing, train};
 use crate::data::Data;
-use crate::spec::{Answers, CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, TrainSpec};
+use crate::spec::{Answers, CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, Stage, TrainSpec};
 use seqbench_core::config::{Span, Value};
 use seqbench_core::{Instance, Registry, Signature};
 use seqbench_record::{Coordinate, Labels, Purpose, hash};
@@ -278,6 +278,11 @@ impl<'a> Expansion<'a> {
         self.document.train.as_ref()?.get("lr")?.span.clone()
     }
 
+    /// Where it is said what is measured.
+    fn measure_span(&self) -> Span {
+        self.document.measure.as_ref().map(|value| value.span.clone()).unwrap_or_default()
+    }
+
     /// The cells of a setting: trials of its selection, then one final cell a seed.
     fn group(&self, setting: Setting, seeds: u32, range: SeedRangeSpec) -> Result<Group> {
         let Setting { model, task, train, labels } = setting;
@@ -285,6 +290,19 @@ impl<'a> Expansion<'a> {
         let width = model.spec.width;
         let parameters = model.parameters();
         let run = cost::training(parameters, width, task.steps, &train);
+        if let Some(late) = gradients.iter().flat_map(|probe| &probe.at).find(|stage| match stage {
+            Stage::Step(step) => *step >= train.steps,
+            Stage::Init | Stage::End => false,
+        }) {
+            return refuse(
+                format!(
+                    "`at` names {}, but training has {} steps; `\"end\"` is after the last",
+                    late.name().replace("step-", "step "),
+                    train.steps
+                ),
+                &self.measure_span(),
+            );
+        }
         let probe = gradients
             .as_ref()
             .map_or(0.0, |probe| cost::probes(parameters, width, task.steps, probe.samples, probe.at.len()));

@@ -74,17 +74,27 @@ fn read_accuracy(mut section: Section) -> Result<AccuracySpec> {
 }
 
 fn read_gradients(mut section: Section) -> Result<GradientSpec> {
-    let at = section.take("at").map(|entry| {
-        distinct(&entry, |item| word("at", &item.value, &[("init", Stage::Init), ("end", Stage::End)]))
-    });
+    let at = section.take("at").map(|entry| distinct(&entry, stage));
     let spec = GradientSpec {
         at: at.transpose()?.unwrap_or_else(|| vec![Stage::Init, Stage::End]),
         samples: section.size("samples", 1..=100_000)?.unwrap_or(32),
         max_distance: section.size("max_distance", 1..=MAX_LENGTH)?,
         per_decade: section.size("per_decade", 1..=1000)?.unwrap_or(8),
+        theory: section.flag("theory")?.unwrap_or(false),
+        jacobians: section.flag("jacobians")?.unwrap_or(false),
+        signals: section.flag("signals")?.unwrap_or(false),
+        trace: section.flag("trace")?.unwrap_or(false),
     };
     section.finish()?;
     Ok(spec)
+}
+
+/// A moment of training: a word, or a number of steps.
+fn stage(item: &Entry) -> Result<Stage> {
+    match &item.value.data {
+        Data::Integer(_) => Ok(Stage::Step(whole(item, 1..=u64::from(u32::MAX))?)),
+        _ => word("at", &item.value, &[("init", Stage::Init), ("end", Stage::End)]),
+    }
 }
 
 fn read_throughput(mut section: Section) -> Result<Vec<ThroughputSpec>> {

@@ -63,6 +63,18 @@ impl Section {
         self.take(key).map(|entry| word(key, &entry.value, words)).transpose()
     }
 
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
+        let Some(entry) = self.take(key) else { return Ok(None) };
+        match &entry.value.data {
+            Data::Bool(value) => Ok(Some(*value)),
+            _ => {
+                let found = found(&entry.value);
+                refuse(format!("`{key}` must be true or false, found {found}"), &entry.value.span)
+            }
+        }
+    }
+
     /// Refuses what is left.
     pub(super) fn finish(self) -> Result<()> {
         match self.table.entries().and_then(|entries| entries.first()) {

@@ -3,7 +3,8 @@
 use crate::plan::Cell;
 use crate::spec::{CellSpec, Mode};
 use seqbench_record::{
-    CurveRow, Labels, MemoryRow, ProfileRow, Provenance, Purpose, Reference, ScoreRow, Status, rows,
+    CurveRow, Labels, MemoryRow, ProfileRow, Provenance, Purpose, Reference, ScoreRow, SpectrumRow, Status,
+    TraceRow, rows,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,10 @@ pub struct Findings {
     pub curves: Vec<CurveRow>,
     /// Gradient profiles.
     pub profiles: Vec<ProfileRow>,
+    /// Eigenvalues, singular values and exponents.
+    pub spectra: Vec<SpectrumRow>,
+    /// Signals over one sequence.
+    pub traces: Vec<TraceRow>,
     /// Memory of timed modes.
     pub memory: Vec<MemoryRow>,
 }
@@ -124,6 +129,8 @@ impl Default for Findings {
             scores: Vec::new(),
             curves: Vec::new(),
             profiles: Vec::new(),
+            spectra: Vec::new(),
+            traces: Vec::new(),
             memory: Vec::new(),
         }
     }
@@ -139,6 +146,8 @@ pub struct Encoded {
     scores: String,
     curves: String,
     profiles: String,
+    spectra: String,
+    traces: String,
     memory: String,
     /// Where and how the child ran it.
     pub provenance: Provenance,
@@ -160,6 +169,8 @@ impl Findings {
             scores: text(&self.scores)?,
             curves: text(&self.curves)?,
             profiles: text(&self.profiles)?,
+            spectra: text(&self.spectra)?,
+            traces: text(&self.traces)?,
             memory: text(&self.memory)?,
             provenance,
         })
@@ -180,6 +191,8 @@ impl Encoded {
             scores: table(&self.scores)?,
             curves: table(&self.curves)?,
             profiles: table(&self.profiles)?,
+            spectra: table(&self.spectra)?,
+            traces: table(&self.traces)?,
             memory: table(&self.memory)?,
         };
         Ok((findings, self.provenance))

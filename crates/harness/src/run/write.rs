@@ -74,6 +74,8 @@ impl<'a> Run<'a> {
             scores: found.scores,
             curves: found.curves,
             profiles: found.profiles,
+            spectra: found.spectra,
+            traces: found.traces,
             timings,
             memory: found.memory,
         }

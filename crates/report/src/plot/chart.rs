@@ -74,6 +74,8 @@ pub(crate) enum Seeds {
     Dots,
     /// A thin line through each seed's values.
     Lines,
+    /// A dot at each value, at its very place; both axes have one scale.
+    Scatter,
 }
 
 /// A whole figure: a title, a legend and panels with common axes.
@@ -96,6 +98,13 @@ impl Chart {
             series.points.iter().any(|point| self.places(point.x, point.y))
                 || series.seeds.iter().flatten().any(|&(x, y)| self.places(x, y))
         })
+    }
+
+    /// Whether there are several panels, each of one model that its title begins with: a legend would repeat them.
+    pub(crate) fn titles_name_models(&self) -> bool {
+        let named =
+            |panel: &Panel| matches!(&panel.series[..], [only] if panel.title.starts_with(&only.label));
+        self.panels.len() > 1 && self.panels.iter().all(named)
     }
 
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {

@@ -5,10 +5,13 @@ use super::chart::{Chart, Panel, Point, Seeds, TickRule};
 use super::field::{COLUMN, Field};
 use super::layout::{
     EDGE, LABEL, Layout, SUBTITLE, Span, TICK, TITLE, WIDTH, arrange, columns, header, panel_height,
-    positions, ticks_across, ticks_up, upright_label,
+    positions, ticks_across, ticks_up, title_lines, upright_label,
 };
 use super::legend::{GREY, Legend, level_names};
 use super::palette::Palette;
+
+/// Share of a fixed range that is added at its ends: a marker there is not cut.
+const FIXED_ROOM: f64 = 0.035;
 
 /// A chart as SVG; `None` where it has nothing to show.
 pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
@@ -17,7 +20,7 @@ pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
     }
     let spans = (span_x(chart)?, span_y(chart)?);
     let upright = ticks_up(&chart.y, spans.1, panel_height(columns(chart.panels.len())));
-    let legend = Legend::of(chart, palette, true);
+    let legend = Legend::of(chart, palette, !chart.titles_name_models());
     let beside = chart.panels.len() == 1;
     let (title, subtitle, mut top) = header(chart);
     let legend_top = top;
@@ -43,7 +46,10 @@ pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
         let across = ticks_across(&chart.x, spans.0, frame.width(), &positions(chart));
         field.draw_frame(&mut canvas, &across, &upright, layout.lowest[place], layout.leftmost[place]);
         let heading = Font { size: TICK, bold: true, color: BLACK };
-        canvas.text(&panel.title, (frame.left + 2.0, frame.top - TICK * 0.75), Anchor::Left, heading);
+        for (above, line) in title_lines(&panel.title, frame.width()).iter().rev().enumerate() {
+            let y = frame.top - TICK * (0.75 + 1.25 * above as f64);
+            canvas.text(line, (frame.left + 2.0, y), Anchor::Left, heading);
+        }
         field.draw_mark(&mut canvas, panel);
         field.draw_levels(&mut canvas, panel, &names);
         field.draw_models(&mut canvas, panel, chart.seeds, palette);
@@ -89,6 +95,8 @@ fn span_x(chart: &Chart) -> Option<Span> {
         // Markers at the ends stand clear of the frame; long curves have none worth the room.
         Seeds::Lines if chart.x.rule == TickRule::Points => 0.05,
         Seeds::Lines => 0.02,
+        // As the upright axis, so that a circle is one.
+        Seeds::Scatter => FIXED_ROOM,
     };
     let range = chart.x.range.map_or_else(|| positions(chart), |(low, high)| vec![low, high]);
     Span::of(chart.x.scale, range, widen)
@@ -116,7 +124,7 @@ fn nearest(chart: &Chart) -> f64 {
 pub(crate) fn span_y(chart: &Chart) -> Option<Span> {
     if let Some((low, high)) = chart.y.range {
         // A marker at an end of the range is not cut.
-        return Span::of(chart.y.scale, [low, high], 0.035);
+        return Span::of(chart.y.scale, [low, high], FIXED_ROOM);
     }
     let of_points = chart.series().flat_map(|series| &series.points).flat_map(|point: &Point| {
         let (low, high) = point.interval.unwrap_or((point.y, point.y));

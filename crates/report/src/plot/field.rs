@@ -100,7 +100,7 @@ impl Field {
             .sort_by_key(|series| (palette.rank(&series.architecture, &series.label), &series.architecture));
         let column = match seeds {
             Seeds::Dots => self.column_width(&series),
-            Seeds::Lines => 0.0,
+            Seeds::Lines | Seeds::Scatter => 0.0,
         };
         let shift = |place: usize| (place as f64 - (series.len() as f64 - 1.0) / 2.0) * column;
         let shifted: Vec<(&Series, Look, f64)> = series
@@ -117,7 +117,7 @@ impl Field {
         for &(series, look, shift) in &shifted {
             self.draw_mean(canvas, series, look, shift - aside);
         }
-        for &(series, look, shift) in shifted.iter().filter(|_| seeds == Seeds::Dots) {
+        for &(series, look, shift) in shifted.iter().filter(|_| seeds != Seeds::Lines) {
             self.draw_dots(canvas, series, look, shift + aside, column * 0.4);
         }
         for &(series, look, shift) in &shifted {
@@ -200,7 +200,7 @@ impl Field {
     /// Markers far enough apart to be told from each other.
     fn draw_markers(&self, canvas: &mut Canvas, series: &Series, look: Look, shift: f64, seeds: Seeds) {
         let apart = match seeds {
-            Seeds::Dots => 0.0,
+            Seeds::Dots | Seeds::Scatter => 0.0,
             Seeds::Lines if series.points.len() <= 16 => 18.0,
             Seeds::Lines => 60.0,
         };

@@ -24,7 +24,7 @@ pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
 }
 
 fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> {
-    let largest = largest(profiles);
+    let largest = largest_of(profiles.iter().map(|profile| &profile.setting));
     let layers = distinct(profiles.iter().map(|profile| profile.layer));
     // The lowest layer's gradient has come the whole way.
     let layer = layers.iter().copied().min()?;
@@ -59,9 +59,9 @@ fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> 
         }
     }
     let what = match wrt {
-        "input" => "the input",
-        "state" => "the carried state",
-        other => other,
+        "input" => "the input".to_owned(),
+        "state" => "the carried state".to_owned(),
+        other => format!("`{}` of the carried state", other.trim_start_matches("state:")),
     };
     let mut context = vec![task.to_string()];
     context.extend(largest.map(|(key, value)| {
@@ -100,13 +100,13 @@ fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> 
 }
 
 /// The largest value of the coordinate swept, `None` where nothing numeric is.
-fn largest(profiles: &[&GradientProfile]) -> Option<(String, f64)> {
-    let (key, _) = profiles.iter().find_map(|profile| profile.setting.sweep())?;
-    let values = profiles.iter().filter_map(|profile| profile.setting.sweep().filter(|(own, _)| *own == key));
+pub(super) fn largest_of<'a>(settings: impl Iterator<Item = &'a Setting> + Clone) -> Option<(String, f64)> {
+    let (key, _) = settings.clone().find_map(Setting::sweep)?;
+    let values = settings.filter_map(|setting| setting.sweep().filter(|(own, _)| *own == key));
     values.map(|(_, value)| value).max_by(f64::total_cmp).map(|value| (key.to_string(), value))
 }
 
-fn stage_title(stage: &str) -> String {
+pub(super) fn stage_title(stage: &str) -> String {
     match stage {
         "init" => "at initialisation".into(),
         "end" => "after training".into(),

@@ -2,7 +2,7 @@
 
 use super::axis::{Scale, Tick, binary_ticks, ticks, ticks_at};
 use super::canvas::{Frame, text_width, wrap};
-use super::chart::{Axis, Chart, Point, TickRule};
+use super::chart::{Axis, Chart, Point, Seeds, TickRule};
 
 /// Width of every figure, in pixels.
 pub(crate) const WIDTH: f64 = 900.0;
@@ -84,10 +84,10 @@ pub(crate) fn arrange(chart: &Chart, top: f64, left: f64, right: f64) -> Layout 
     let panels = chart.panels.len();
     let columns = columns(panels);
     let rows = panels.div_ceil(columns).max(1);
-    let titled = chart.panels.iter().any(|panel| !panel.title.is_empty());
-    let heading = if titled { TICK * 1.7 } else { 0.0 };
-    let height = panel_height(columns);
     let width = (WIDTH - left - right - GAP * (columns - 1) as f64) / columns as f64;
+    let lines = chart.panels.iter().map(|panel| title_lines(&panel.title, width).len()).max().unwrap_or(0);
+    let heading = if lines > 0 { TICK * (0.45 + 1.25 * lines as f64) } else { 0.0 };
+    let height = if chart.seeds == Seeds::Scatter { width } else { panel_height(columns) };
     let frame = |place: usize| {
         let (row, column) = (place / columns, place % columns);
         let left = left + column as f64 * (width + GAP);
@@ -109,6 +109,15 @@ pub(crate) fn arrange(chart: &Chart, top: f64, left: f64, right: f64) -> Layout 
         },
         frames,
         height: bottom + TICK * 2.0 + LABEL * 1.3 + EDGE,
+    }
+}
+
+/// Lines of a panel's title.
+pub(crate) fn title_lines(title: &str, width: f64) -> Vec<String> {
+    match title {
+        "" => Vec::new(),
+        // Bold letters are about a tenth wider.
+        title => wrap(title, TICK * 1.1, width + GAP * 0.5),
     }
 }
 

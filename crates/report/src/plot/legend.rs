@@ -1,5 +1,6 @@
 //! The legend: which line is which model or level, beside a lone panel or above several.
 
+use super::axis::Scale;
 use super::canvas::{Anchor, BLACK, Canvas, Dash, Font, Place, Stroke, text_width, wrap};
 use super::chart::{Chart, Level};
 use super::layout::{EDGE, WIDTH};
@@ -96,7 +97,7 @@ impl Legend {
 
     /// Height of the rows it takes above panels.
     pub(crate) fn rows_height(&self) -> f64 {
-        self.rows().last().map_or(0.0, |(entry, (_, y))| y + entry.height() + 8.0)
+        self.rows().iter().map(|(entry, (_, y))| y + entry.height() + 8.0).fold(0.0, f64::max)
     }
 
     pub(crate) fn draw_column(&self, canvas: &mut Canvas, (left, mut top): Place) {
@@ -172,6 +173,9 @@ fn level_label(chart: &Chart, name: &str) -> String {
         .collect();
     values.dedup();
     match values[..] {
+        [value] if chart.y.scale == Scale::Exponent => {
+            format!("{name} ({})", super::axis::number(10f64.powf(value)))
+        }
         [value] => format!("{name} ({})", super::axis::number(value)),
         _ => name.to_string(),
     }

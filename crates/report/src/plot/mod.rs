@@ -9,8 +9,13 @@ mod by_length;
 mod cost;
 mod curves;
 mod gradients;
+mod heat;
+mod norms;
 mod selection;
+mod spectrum;
 mod study;
+mod theory;
+mod trace;
 
 mod chart;
 mod names;
@@ -61,6 +66,12 @@ impl Figure {
 /// - `curves-<task>.svg`: learning curves;
 /// - `selection-<task>.svg`: validation score against learning rate, every trial;
 /// - `gradients-<wrt>.svg`: gradient norm against distance (`gradients-<wrt>-<task>.svg` for several tasks);
+/// - `theory-state.svg`, `theory-input.svg`: measured profiles beside what theory predicts;
+/// - `spectrum-eigenvalues.svg`, `spectrum-jacobians.svg`: eigenvalues in the complex plane, singular values against
+///   distance;
+/// - `gradients-through-training-<task>.svg`: distance against training step, where there are three moments and more;
+/// - `norms-<task>.svg`: global gradient norms before clipping and after, where it did something;
+/// - `trace-<model>.svg`: gates, states and attention over one sequence;
 /// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
 pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     let summary = summarise(cells);
@@ -73,6 +84,11 @@ pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     figures.extend(curves::figures(&summary, &palette));
     figures.extend(selection::figures(&summary, &palette));
     figures.extend(gradients::figures(&summary, &palette));
+    figures.extend(heat::figures(&summary));
+    figures.extend(theory::figures(&summary, &palette));
+    figures.extend(spectrum::figures(&summary, &palette));
+    figures.extend(norms::figures(&summary, &palette));
+    figures.extend(trace::figures(cells));
     figures.extend(cost::figures(&summary, &palette));
     figures
 }

@@ -189,7 +189,7 @@ fn draw_key(canvas: &mut Canvas, top: f64, left: f64) {
     canvas.text("score: 0 chance or best trivial, 1 perfect", (x, top + 18.0), Anchor::Left, font);
 }
 
-fn shade(share: f64) -> Rgb {
+pub(super) fn shade(share: f64) -> Rgb {
     let mix =
         |light: u8, dark: u8| (f64::from(light) + share * (f64::from(dark) - f64::from(light))).round() as u8;
     (mix(LIGHT.0, DARK.0), mix(LIGHT.1, DARK.1), mix(LIGHT.2, DARK.2))

@@ -12,6 +12,12 @@ pub const VANISHING_BELOW: f64 = 0.99;
 /// Gain per step above which a gradient is called exploding: it doubles within 70 steps.
 pub const EXPLODING_ABOVE: f64 = 1.01;
 
+/// What the variables of predicted profiles begin with.
+pub(super) const THEORY: &str = "theory:";
+
+/// log10 of the share of the gradient that effective memory ends at: a tenth.
+const FORGOTTEN: f64 = -1.0;
+
 /// Fewest distances a decay is fitted to: two would always fit.
 pub const FEWEST_POINTS: usize = 3;
 
@@ -67,15 +73,22 @@ pub struct GradientProfile {
     pub wrt: String,
     /// By rising distance.
     pub points: Vec<ProfilePoint>,
+    /// Effective memory: the largest distance before the mean over seeds first falls below a tenth of where it starts, and
+    /// whether it does fall; none where nothing is left at any distance.
+    pub memory_steps: Option<(u64, bool)>,
     /// Its decay; none where no seed has [`FEWEST_POINTS`] distances to fit.
     pub decay: Option<Decay>,
 }
 
 /// Stage (initialisation, then steps, then the end), layer and variable.
-type Key<'a> = ((u8, u64, &'a str), u32, &'a str);
+type Key<'a> = (StageOrder<'a>, u32, &'a str);
 
-/// Every profile: by setting, then stage in the order of training, layer and variable.
-pub(crate) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientProfile> {
+/// A stage by its place in training.
+pub(super) type StageOrder<'a> = (u8, u64, &'a str);
+
+/// Every profile: by setting, then stage in the order of training, layer and variable. What theories predict stands among
+/// them, under names that begin with [`THEORY`].
+pub(super) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientProfile> {
     let mut profiles = Vec::new();
     for (setting, cells) in groups {
         let mut rows: BTreeMap<Key<'_>, Vec<(u64, &ProfileRow)>> = BTreeMap::new();
@@ -86,12 +99,14 @@ pub(crate) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientPro
             }
         }
         for ((stage, layer, wrt), rows) in rows {
+            let points = points(&rows);
             profiles.push(GradientProfile {
                 setting: setting.clone(),
                 stage: stage.2.into(),
                 layer,
                 wrt: wrt.into(),
-                points: points(&rows),
+                memory_steps: memory(&points),
+                points,
                 decay: decay(&rows),
             });
         }
@@ -99,7 +114,7 @@ pub(crate) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientPro
     profiles
 }
 
-fn stage_order(stage: &str) -> (u8, u64, &str) {
+pub(super) fn stage_order(stage: &str) -> StageOrder<'_> {
     match (stage, stage.strip_prefix("step-").and_then(|digits| digits.parse().ok())) {
         ("init", _) => (0, 0, stage),
         (_, Some(step)) => (1, step, stage),
@@ -126,6 +141,13 @@ fn points(rows: &[(u64, &ProfileRow)]) -> Vec<ProfilePoint> {
         }
     };
     distances.into_iter().map(point).collect()
+}
+
+fn memory(points: &[ProfilePoint]) -> Option<(u64, bool)> {
+    let lasts = |point: &&ProfilePoint| point.log10_relative.mean.is_some_and(|mean| mean >= FORGOTTEN);
+    let kept = points.iter().take_while(lasts).count();
+    let last = points.get(kept.checked_sub(1)?)?;
+    Some((last.distance, kept < points.len()))
 }
 
 fn decay(rows: &[(u64, &ProfileRow)]) -> Option<Decay> {

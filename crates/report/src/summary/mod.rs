@@ -11,7 +11,9 @@ mod gradients;
 mod reach;
 mod selection;
 mod setting;
+mod spectra;
 mod study;
+mod theory;
 mod throughput;
 mod training;
 
@@ -25,7 +27,9 @@ pub use gradients::{
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
 pub use selection::{Candidate, Edge, Selection};
 pub use setting::{Setting, spelled};
+pub use spectra::{Spectrum, SpectrumValue};
 pub use study::{Measure, Study, StudyEntry, StudyRow};
+pub use theory::TheoryProfile;
 pub use throughput::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, ThroughputRow};
 pub use training::{Selected, Stop};
 
@@ -56,6 +60,10 @@ pub struct Summary {
     pub learning_curves: Vec<LearningCurve>,
     /// Gradient norms against distance.
     pub profiles: Vec<GradientProfile>,
+    /// What theory predicts of them.
+    pub theories: Vec<TheoryProfile>,
+    /// Eigenvalues, singular values and exponents.
+    pub spectra: Vec<Spectrum>,
     /// Time and memory of every mode and length.
     pub throughput: Vec<ThroughputRow>,
     /// Fitted growth of time with length.
@@ -81,6 +89,7 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
     let extrapolations = extrapolation::extrapolations(&accuracy, &length_curves);
     let trials = setting::group(of(Purpose::Trial));
     let throughput = throughput::rows(&timings);
+    let mut profiles = gradients::profiles(&finals);
     let mut warnings = setting::ambiguities(&finals);
     warnings.extend(mixed(of(Purpose::Final), "instruction set", |files| files.cell.provenance.isa.clone()));
     warnings.extend(mixed(of(Purpose::Final), "numerics", |files| files.cell.numerics.to_string()));
@@ -95,7 +104,9 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         extrapolations,
         reaches,
         learning_curves: curves::curves(&finals),
-        profiles: gradients::profiles(&finals),
+        theories: theory::take(&mut profiles),
+        profiles,
+        spectra: spectra::spectra(&finals),
         scalings: throughput::scalings(&throughput),
         provenances: provenances(&sorted),
         warnings,

@@ -166,13 +166,19 @@ pub(super) fn provenance_note(provenances: &[Provenance], with_machine: bool) ->
     (!lines.is_empty()).then(|| format!("Made with {}.", lines.join("; ")))
 }
 
-/// Distinct numbers of rows as text, rising: `0.95`, `300, 1000`; none for none.
+/// Distinct numbers of rows as text, rising: `0.95`, `300, 1000`; to three digits where they have many; none for none.
 pub(super) fn distinct(values: impl Iterator<Item = f64>) -> Option<String> {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
-    let words: Vec<_> = values.into_iter().map(|x| Value::Number(x).plain()).collect();
+    let words: Vec<_> = values.into_iter().map(spelled_short).collect();
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn spelled_short(x: f64) -> String {
+    const LONG: usize = 8;
+    let text = Value::Number(x).plain();
+    if text.len() > LONG { number::short(x) } else { text }
 }
 
 /// A word.

@@ -47,6 +47,20 @@ pub fn gradient_table(summary: &Summary) -> Table {
             furthest,
         )
         .secondary(),
+        column(
+            "memory",
+            Align::Right,
+            Show::Common,
+            &["memory_steps", "memory_ends"],
+            |row: &GradientProfile| match row.memory_steps {
+                Some((steps, ends)) => Cell {
+                    text: if ends { steps.to_string() } else { format!("≥ {steps}") },
+                    values: vec![Value::Integer(steps), Value::Text(ends.to_string())],
+                },
+                None => Cell { text: "–".into(), values: vec![Value::Missing; 2] },
+            },
+        )
+        .in_unit("steps"),
         column("gain/step", Align::Right, Show::Always, &["gain_per_step"], |row: &GradientProfile| {
             number_cell(row.decay.as_ref().map(|decay| decay.gain_per_step), |x| format!("{x:.3}"))
         })
@@ -65,6 +79,8 @@ pub fn gradient_table(summary: &Summary) -> Table {
             "Vanishing: gain per step below {VANISHING_BELOW}; exploding: above {EXPLODING_ABOVE}. \
              Furthest: the largest distance at which every seed stands clear of rounding."
         ),
+        "Memory: the largest distance before the mean first falls below a tenth of where it starts; ≥ where it does not."
+            .into(),
     ];
     let title = format!("Gradient norm against distance{}", build::on_task(&settings));
     build::table("gradients", title, notes, rows, columns)

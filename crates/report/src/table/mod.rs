@@ -12,7 +12,9 @@ mod gradients;
 mod number;
 mod reach;
 mod selection;
+mod spectrum;
 mod study;
+mod theory;
 mod throughput;
 mod training;
 
@@ -33,9 +35,11 @@ pub use md::to_md;
 pub use number::{accuracy as accuracy_text, bytes, count, duration, short};
 pub use reach::reach_table;
 pub use selection::selection_table;
+pub use spectrum::spectrum_table;
 pub use study::study_table;
 pub(crate) use study::{entry_words, shown_words, task_words};
 pub use text::to_text;
+pub use theory::theory_table;
 pub use throughput::{scaling_table, throughput_table};
 
 use crate::summary::{Summary, summarise};
@@ -44,8 +48,8 @@ use seqbench_record::CellFiles;
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `throughput`,
-    /// `scaling`.
+    /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
+    /// `spectrum`, `throughput`, `scaling`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -175,7 +179,8 @@ impl Table {
     }
 }
 
-/// Every table that has a row: study, accuracy, reach, extrapolation, selection, gradients, throughput, scaling.
+/// Every table that has a row: study, accuracy, reach, extrapolation, selection, gradients, theory, spectrum,
+/// throughput, scaling.
 pub fn tables(cells: &[CellFiles]) -> Vec<Table> {
     summary_tables(&summarise(cells))
 }
@@ -189,6 +194,8 @@ pub fn summary_tables(summary: &Summary) -> Vec<Table> {
         extrapolation_table(summary),
         selection_table(summary),
         gradient_table(summary),
+        theory_table(summary),
+        spectrum_table(summary),
         throughput_table(summary),
         scaling_table(summary),
     ];

@@ -37,9 +37,10 @@ pub(super) fn selection<'a>(rows: impl Iterator<Item = &'a AccuracyGroup> + Clon
     let selected = || rows.clone().filter_map(|row| row.selected);
     let candidates = distinct(selected().map(|rule| rule.candidates as f64))?;
     let trials = distinct(selected().map(|rule| rule.trials as f64))?;
+    let noun = if trials == "1" { "trial" } else { "trials" };
     let fixed = rows.clone().any(|row| row.selected.is_none());
     let fixed = if fixed { "; fixed for the other rows" } else { "" };
     Some(format!(
-        "Learning rate chosen among {candidates} candidates by {trials} trials each on the validation stream{fixed}."
+        "Learning rate chosen among {candidates} candidates by {trials} {noun} each on the validation stream{fixed}."
     ))
 }

@@ -39,6 +39,8 @@ pub(crate) fn cell(model: &str, seed: u64, coordinates: &[(&str, Value)]) -> Cel
         scores: Vec::new(),
         curves: Vec::new(),
         profiles: Vec::new(),
+        spectra: Vec::new(),
+        traces: Vec::new(),
         timings: Vec::new(),
         memory: Vec::new(),
     }
