@@ -5,6 +5,7 @@
 //! Differences of numbers near 1 are written so that single precision keeps their digits: slow states, the ones
 //! that remember, are where they would be lost.
 
+use crate::inspect;
 use candle_core::Tensor;
 use seqbench_core::error::Result;
 use seqbench_core::parameter::{Flags, Init, Params};
@@ -121,6 +122,21 @@ impl Recurrence {
                 Ok(Coefficients::Complex { lambda: [(re + 1.0)?, im], b: [b_re, b_im] })
             }
         }
+    }
+}
+
+impl Coefficients {
+    /// λ of every state, real and imaginary part.
+    pub(crate) fn poles(&self) -> Result<Vec<[f64; 2]>> {
+        let (re, im) = match self {
+            Coefficients::Complex { lambda: [re, im], .. } => (inspect::values(re)?, inspect::values(im)?),
+            Coefficients::Real { lambda, .. } => {
+                let re = inspect::values(lambda)?;
+                let im = vec![0.0; re.len()];
+                (re, im)
+            }
+        };
+        Ok(re.into_iter().zip(im).map(|(re, im)| [re, im]).collect())
     }
 }
 

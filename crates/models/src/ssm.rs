@@ -38,8 +38,8 @@
 //! # Errors
 //! A wrong rank, width or batch; a state without `s`; settings out of range, or of the other parameterisation.
 
+use crate::check;
 use crate::discretisation::{Coefficients, Recurrence, Start};
-use crate::{check, inspect};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
@@ -404,15 +404,7 @@ impl SequenceCore for Core {
 
     /// The theory of ∂L/∂s is |λ|^k for every pole, whatever the input.
     fn inspect(&self, _: &Tensor, _: &State) -> Result<Inspection> {
-        let poles: Vec<[f64; 2]> = match self.recurrence.coefficients()? {
-            Coefficients::Complex { lambda: [re, im], .. } => {
-                let (re, im) = (inspect::values(&re)?, inspect::values(&im)?);
-                re.into_iter().zip(im).map(|(re, im)| [re, im]).collect()
-            }
-            Coefficients::Real { lambda, .. } => {
-                inspect::values(&lambda)?.into_iter().map(|re| [re, 0.0]).collect()
-            }
-        };
+        let poles = self.recurrence.coefficients()?.poles()?;
         let radii = poles.iter().map(|[re, im]| libm::hypot(*re, *im)).collect();
         let theories = vec![Theory { name: "poles", entry: "s", factors: Factors::Constant(radii) }];
         Ok(Inspection { poles, theories, ..Inspection::default() })

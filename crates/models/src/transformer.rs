@@ -37,7 +37,7 @@
 //! A wrong rank, width or batch; a state without `kv` and `position`; `heads` that do not divide the width, or that
 //! leave an odd width for `rope`; a `rope_base` that is no positive number.
 
-use crate::{check, init, inspect};
+use crate::{cache, check, init, inspect};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
@@ -294,7 +294,7 @@ impl Core {
             let k = kernels::rope(&self.split(&new.narrow(2, 0, d)?)?, position, base)?;
             new = Tensor::cat(&[&k.reshape((batch, time, d))?, &new.narrow(2, d, d)?], 2)?;
         }
-        Ok((q, append(kv, position, &new)?))
+        Ok((q, cache::append(kv, position, &new)?))
     }
 
     fn options<'a>(&'a self, past: &'a [usize]) -> AttentionOptions<'a> {
@@ -310,30 +310,6 @@ impl Core {
 
 fn position_of(tokens: usize) -> Result<u32> {
     u32::try_from(tokens).map_err(|_| Error::invalid("transformer: a position exceeds 32 bits"))
-}
-
-/// `new` `[batch, time, width]` after each row's own first `position` tokens of `kv` `[batch, context, width]`, with
-/// zeros at the end of rows shorter than the longest.
-fn append(kv: &Tensor, position: &[u32], new: &Tensor) -> Result<Tensor> {
-    let (_, time, width) = new.dims3()?;
-    let longest = position.iter().copied().max().unwrap_or(0) as usize;
-    if position.iter().all(|position| *position as usize == longest) {
-        return Ok(Tensor::cat(&[&kv.narrow(1, 0, longest)?, new], 1)?);
-    }
-    let mut rows = Vec::with_capacity(position.len());
-    for (row, position) in position.iter().enumerate() {
-        let past = *position as usize;
-        let mut parts = vec![new.narrow(0, row, 1)?];
-        if past > 0 {
-            parts.insert(0, kv.narrow(0, row, 1)?.narrow(1, 0, past)?);
-        }
-        if past < longest {
-            parts.push(Tensor::zeros((1, longest - past, width), new.dtype(), new.device())?);
-        }
-        debug_assert_eq!(parts.iter().map(|part| part.dims()[1]).sum::<usize>(), longest + time);
-        rows.push(Tensor::cat(&parts, 1)?);
-    }
-    Ok(Tensor::cat(&rows, 0)?)
 }
 
 impl SequenceCore for Core {
@@ -491,15 +467,5 @@ mod tests {
             let flags = params.store().get("in_proj_bias.k").unwrap().flags;
             assert_eq!(flags.gradient_free.is_some(), free, "{positions:?}");
         }
-    }
-
-    #[test]
-    fn rows_of_different_pasts_continue_at_their_own_ends() {
-        let kv = Tensor::new(&[[[1f64], [2.0]], [[3.0], [99.0]]], &Device::Cpu).unwrap();
-        let new = Tensor::new(&[[[5f64]], [[6.0]]], &Device::Cpu).unwrap();
-        let joined = append(&kv, &[2, 1], &new).unwrap().squeeze(2).unwrap().to_vec2::<f64>().unwrap();
-        assert_eq!(joined, [[1.0, 2.0, 5.0], [3.0, 6.0, 0.0]]);
-        let joined = append(&kv, &[1, 1], &new).unwrap().squeeze(2).unwrap().to_vec2::<f64>().unwrap();
-        assert_eq!(joined, [[1.0, 5.0], [3.0, 6.0]]);
     }
 }
