@@ -32,7 +32,9 @@ pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
     let right = EDGE + if beside { legend.column_width() + 16.0 } else { 8.0 };
     let layout = arrange(chart, top, left, right);
 
-    let mut canvas = Canvas::new(WIDTH, layout.height.round());
+    // A column of many models may reach below its panel.
+    let reach = if beside { layout.grid.top + legend.column_height() + EDGE } else { 0.0 };
+    let mut canvas = Canvas::new(WIDTH, layout.height.max(reach).round());
     draw_header(&mut canvas, &title, &subtitle);
     match beside {
         true => legend.draw_column(&mut canvas, (layout.grid.right + 16.0, layout.grid.top)),
@@ -201,6 +203,22 @@ mod tests {
         second.mark = Some(("trained length".into(), 100.0));
         chart.panels.push(second);
         assert!(draw(&chart, &palette()).unwrap().contains("trained length\n"));
+    }
+
+    #[test]
+    fn a_page_is_as_long_as_its_legend() {
+        let height = |svg: &str| -> f64 {
+            let (_, rest) = svg.split_once("viewBox=\"0 0 9000 ").unwrap();
+            rest.split_once('"').unwrap().0.parse().unwrap()
+        };
+        let few = chart(Seeds::Lines);
+        let mut many = few.clone();
+        let models = (0..30)
+            .map(|place| Series { label: format!("model {place}"), ..few.panels[0].series[0].clone() });
+        many.panels[0].series = models.collect();
+        let [few, many] = [few, many].map(|chart| draw(&chart, &palette()).unwrap());
+        // Thirty lines of 18 pixels and what lies between them, in tenths.
+        assert!(height(&many) > 30.0 * 180.0 && height(&few) < 6000.0);
     }
 
     #[test]

@@ -95,6 +95,11 @@ impl Legend {
         self.entries.iter().map(Entry::width).fold(0.0, f64::max)
     }
 
+    /// Height of that column.
+    pub(crate) fn column_height(&self) -> f64 {
+        self.entries.iter().map(|entry| entry.height() + SIZE * 0.5).sum()
+    }
+
     /// Height of the rows it takes above panels.
     pub(crate) fn rows_height(&self) -> f64 {
         self.rows().iter().map(|(entry, (_, y))| y + entry.height() + 8.0).fold(0.0, f64::max)

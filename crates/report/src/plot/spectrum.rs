@@ -12,6 +12,13 @@ use std::collections::BTreeMap;
 /// Panels of one figure; further settings are left out, and the subtitle says so.
 const MOST_PANELS: usize = 12;
 
+/// Rows as they are, or without the moments between the first and the last where there are too many to draw.
+fn fewer<'a>(rows: &[&'a Spectrum]) -> Vec<&'a Spectrum> {
+    let ends = |row: &&&Spectrum| row.stage == "init" || row.stage == "end";
+    let drawn = distinct(rows.iter().map(|row| (title_of(row), row.layer))).len();
+    rows.iter().filter(|row| drawn <= MOST_PANELS || ends(row)).copied().collect()
+}
+
 /// Eigenvalues, then singular values; one figure a task where there are several.
 pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
     let tasks = distinct(summary.spectra.iter().map(|row| row.setting.task.as_str()));
@@ -21,13 +28,13 @@ pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
         let name = |word: &str| if tasks.len() > 1 { format!("{word}-{task}") } else { word.to_string() };
         let complex = |row: &&&Spectrum| row.quantity == "pole" || row.quantity.starts_with("eigenvalue:");
         let eigenvalues: Vec<&Spectrum> = rows.iter().filter(complex).copied().collect();
-        let chart = plane(task, &eigenvalues);
+        let chart = plane(task, &fewer(&eigenvalues));
         figures.extend(chart.and_then(|chart| {
             Figure::of_chart(file_name("spectrum", &name("eigenvalues")), &chart, palette)
         }));
         let singular: Vec<&Spectrum> =
             rows.iter().filter(|row| row.quantity == "singular").copied().collect();
-        let chart = against_distance(task, &singular);
+        let chart = against_distance(task, &fewer(&singular));
         figures.extend(
             chart.and_then(|chart| {
                 Figure::of_chart(file_name("spectrum", &name("jacobians")), &chart, palette)

@@ -18,6 +18,8 @@ const SHADES: usize = 60;
 const TASKS: f64 = 250.0;
 const SMALL: f64 = 13.5;
 const NUMBER: f64 = 16.0;
+/// Longest line of an upright heading, in pixels.
+const LONGEST: f64 = 130.0;
 /// Height of a row, in pixels, unless its words need more.
 const ROW: f64 = 48.0;
 /// White space between neighbouring fields.
@@ -38,22 +40,14 @@ pub(crate) fn figure(summary: &Summary) -> Option<Figure> {
 
     let left = EDGE + TASKS;
     let field = (WIDTH - EDGE - left) / study.models.len().max(1) as f64;
-    let headings: Vec<Vec<String>> =
-        study.models.iter().map(|(_, model)| wrap(model, heading_size(field), field - 4.0)).collect();
-    let lines = headings.iter().map(Vec::len).max().unwrap_or(1);
-    top += lines as f64 * TICK * 1.15 + 4.0;
+    let headings = Headings::of(study.models.iter().map(|(_, model)| model.as_str()), field);
+    top += headings.height();
     let words: Vec<RowWords> = study.rows.iter().map(RowWords::of).collect();
     let height = top + words.iter().map(RowWords::height).sum::<f64>() + 62.0 + EDGE;
 
     let mut canvas = Canvas::new(WIDTH, height.round());
     draw_header(&mut canvas, &titles, &subtitles);
-    for (place, heading) in headings.iter().enumerate() {
-        let x = left + field * (place as f64 + 0.5);
-        for (line, text) in heading.iter().rev().enumerate() {
-            let font = Font { size: heading_size(field), bold: true, color: BLACK };
-            canvas.text(text, (x, top - 12.0 - line as f64 * TICK * 1.15), Anchor::Center, font);
-        }
-    }
+    headings.draw(&mut canvas, left, top);
     for (row, words) in study.rows.iter().zip(&words) {
         let bottom = top + words.height();
         words.draw(&mut canvas, (top + bottom) / 2.0);
@@ -70,9 +64,53 @@ pub(crate) fn figure(summary: &Summary) -> Option<Figure> {
     Some(Figure { file_name: "study.svg".into(), title, svg })
 }
 
-/// Models' names get smaller before they break.
-fn heading_size(field: f64) -> f64 {
-    if field < 100.0 { SMALL } else { TICK }
+/// The models' names above their columns: smaller before they break, and upright where a word of one would not fit.
+struct Headings {
+    lines: Vec<Vec<String>>,
+    size: f64,
+    field: f64,
+    upright: bool,
+}
+
+impl Headings {
+    fn of<'a>(models: impl Iterator<Item = &'a str> + Clone, field: f64) -> Self {
+        let size = if field < 100.0 { SMALL } else { TICK };
+        // Bold letters are about a tenth wider.
+        let fits = |word: &str| text_width(word, size * 1.1) <= field - 4.0;
+        let upright = !models.clone().flat_map(str::split_whitespace).all(fits);
+        let room = if upright { LONGEST } else { field - 4.0 };
+        Self { lines: models.map(|model| wrap(model, size * 1.1, room)).collect(), size, field, upright }
+    }
+
+    fn length(&self) -> f64 {
+        let lines = self.lines.iter().flatten();
+        lines.map(|line| text_width(line, self.size * 1.1)).fold(0.0, f64::max)
+    }
+
+    fn height(&self) -> f64 {
+        if self.upright {
+            return self.length() + 10.0;
+        }
+        self.lines.iter().map(Vec::len).max().unwrap_or(1) as f64 * TICK * 1.15 + 4.0
+    }
+
+    fn draw(&self, canvas: &mut Canvas, left: f64, top: f64) {
+        let font = Font { size: self.size, bold: true, color: BLACK };
+        for (place, lines) in self.lines.iter().enumerate() {
+            let x = left + self.field * (place as f64 + 0.5);
+            for (line, text) in lines.iter().enumerate() {
+                if self.upright {
+                    // Lines from left to right, each beginning at the field.
+                    let x = x + (line as f64 - (lines.len() as f64 - 1.0) / 2.0) * self.size * 1.15;
+                    let y = top - 6.0 - text_width(text, self.size * 1.1) / 2.0;
+                    canvas.text(text, (x, y), Anchor::Upwards, font);
+                } else {
+                    let above = (lines.len() - 1 - line) as f64;
+                    canvas.text(text, (x, top - 12.0 - above * TICK * 1.15), Anchor::Center, font);
+                }
+            }
+        }
+    }
 }
 
 /// What stands to the left of a row.

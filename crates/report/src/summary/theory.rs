@@ -18,11 +18,12 @@ pub struct TheoryProfile {
     pub entry: String,
     /// Name of the theory.
     pub theory: String,
-    /// The prediction, by rising distance.
+    /// The prediction, by rising distance from 1 on, relative to the nearest: at distance 0 an input acts on its own step's
+    /// output past what the theory is about.
     pub points: Vec<ProfilePoint>,
     /// Its decay.
     pub predicted: Option<Decay>,
-    /// The measured profile, by rising distance.
+    /// The measured profile, likewise.
     pub measured_points: Vec<ProfilePoint>,
     /// Its decay.
     pub measured: Option<Decay>,
@@ -60,19 +61,37 @@ fn beside(predicted: GradientProfile, all: &[GradientProfile]) -> Option<TheoryP
         let other = found.iter().find(|other| other.seed == own.seed)?;
         Some(SeedValue { seed: own.seed, value: 10f64.powf(own.value - other.value) - 1.0 })
     });
+    let (points, measured_points) = (rebased(&predicted.points), rebased(&measured.points));
     Some(TheoryProfile {
         entry: entry.to_owned(),
         theory: theory.to_owned(),
         gain_gap: Estimate::new(gaps.collect()),
-        largest_log10_gap: largest_gap(&predicted.points, &measured.points),
-        measured_points: measured.points.clone(),
+        largest_log10_gap: largest_gap(&points, &measured_points),
+        points,
+        measured_points,
         measured: measured.decay.clone(),
         setting: predicted.setting,
         stage: predicted.stage,
         layer: predicted.layer,
-        points: predicted.points,
         predicted: predicted.decay,
     })
+}
+
+/// Points from distance 1 on, relative to the first of them, seed by seed.
+fn rebased(points: &[ProfilePoint]) -> Vec<ProfilePoint> {
+    let kept: Vec<&ProfilePoint> = points.iter().filter(|point| point.distance >= 1).collect();
+    let Some(first) = kept.first() else { return Vec::new() };
+    let at_first =
+        |seed: u64| first.log10_norm.values.iter().find(|own| own.seed == seed).map(|own| own.value);
+    let relative = |point: &&ProfilePoint| {
+        let values = point
+            .log10_norm
+            .values
+            .iter()
+            .filter_map(|own| Some(SeedValue { seed: own.seed, value: own.value - at_first(own.seed)? }));
+        ProfilePoint { log10_relative: Estimate::new(values.collect()), ..(*point).clone() }
+    };
+    kept.iter().map(relative).collect()
 }
 
 fn largest_gap(predicted: &[ProfilePoint], measured: &[ProfilePoint]) -> Option<f64> {
