@@ -19,7 +19,7 @@ const MOST_HEADS: usize = 4;
 const ROW: f64 = 8.0;
 const SMALL: f64 = 13.5;
 /// Room for the names to the left.
-const NAMES: f64 = 130.0;
+const NAMES: f64 = 165.0;
 /// Share of the scale below which nothing is drawn of an attention weight: most are next to nothing.
 const FAINT: f64 = 0.02;
 
