@@ -57,10 +57,7 @@ fn chart(task: &str, before: &[&LearningCurve], after: &[&LearningCurve]) -> Opt
                 seeds: before.seeds.iter().map(values).collect(),
                 ..Series::default()
             }],
-            levels: vec![Level {
-                label: "after clipping".into(),
-                points: geometric_mean(&after.seeds).iter().map(|point| (point.x, point.y)).collect(),
-            }],
+            levels: level(&after.seeds),
             mark: None,
         }
     });
@@ -79,6 +76,15 @@ fn chart(task: &str, before: &[&LearningCurve], after: &[&LearningCurve]) -> Opt
         seeds: Seeds::Lines,
         panels: panels.take(MOST_PANELS).collect(),
     })
+}
+
+/// The norms as applied; none of a single point, which would be drawn across.
+fn level(seeds: &[CurveSeed]) -> Vec<Level> {
+    let points: Vec<(f64, f64)> = geometric_mean(seeds).iter().map(|point| (point.x, point.y)).collect();
+    match points.len() {
+        0 | 1 => Vec::new(),
+        _ => vec![Level { label: "after clipping".into(), points }],
+    }
 }
 
 /// Over the seeds that have a finite value there, at the steps of the seed that went farthest.

@@ -74,10 +74,13 @@ struct Headings {
 
 impl Headings {
     fn of<'a>(models: impl Iterator<Item = &'a str> + Clone, field: f64) -> Self {
-        let size = if field < 100.0 { SMALL } else { TICK };
         // Bold letters are about a tenth wider.
-        let fits = |word: &str| text_width(word, size * 1.1) <= field - 4.0;
-        let upright = !models.clone().flat_map(str::split_whitespace).all(fits);
+        let fit = |size: f64| {
+            let mut words = models.clone().flat_map(str::split_whitespace);
+            words.all(|word| text_width(word, size * 1.1) <= field - 4.0)
+        };
+        let size = if fit(TICK) { TICK } else { SMALL };
+        let upright = !fit(size);
         let room = if upright { LONGEST } else { field - 4.0 };
         Self { lines: models.map(|model| wrap(model, size * 1.1, room)).collect(), size, field, upright }
     }
