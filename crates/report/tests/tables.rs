@@ -238,7 +238,7 @@ fn gradients_show_decay_verdict_and_the_furthest_trusted_distance() {
         "{text}"
     );
     assert!(!text.contains("stage |"), "what all rows share has no column: {text}");
-    assert!(text.contains("All rows: stage init, layer 0, of input, n 3."), "{text}");
+    assert!(text.contains("All rows: stage init, layer 0, of input, n 3, memory ≥ 8."), "{text}");
 }
 
 #[test]
