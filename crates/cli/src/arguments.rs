@@ -309,6 +309,10 @@ pub(crate) enum ModelCommand {
     Init(Init),
     /// Compute outputs, state and gradients for given weights and inputs.
     Forward(Forward),
+    /// Train on a task from given weights, and write them as they then are.
+    Train(Train),
+    /// Measure how gradients travel through a model: profiles, theory, spectra, gates, attention.
+    Gradients(Gradients),
 }
 
 /// `seqbench model init`.
@@ -322,9 +326,76 @@ pub(crate) struct Init {
     /// Steps of the longest sequence expected, for initial values that depend on it.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub(crate) length: u32,
+    /// Read and answer what this task asks, at its length, instead of --vocab, --classes and --length.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["vocab", "features", "classes", "values", "length"])]
+    pub(crate) task: Option<String>,
+    /// Any key of the task's table in an experiment, as `lag=100`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", requires = "task")]
+    pub(crate) task_set: Vec<String>,
     /// The file to write.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+}
+
+/// A task outside an experiment.
+#[derive(Debug, Args)]
+pub(crate) struct Posed {
+    /// The task.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task: String,
+    /// Any key of the task's table in an experiment, as `lag=100`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) task_set: Vec<String>,
+    /// Seed of its samples.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `seqbench model train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Weights to start from, made by `model init` or another program.
+    #[arg(value_name = "CHECKPOINT")]
+    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) posed: Posed,
+    /// Any key of `[train]` in an experiment, as `steps=500` or `lr=3e-3`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Samples that the trained model is scored on.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) samples: u32,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+}
+
+/// `seqbench model gradients`.
+#[derive(Debug, Args)]
+pub(crate) struct Gradients {
+    /// Weights, made by `model init`, `model train` or another program.
+    #[arg(value_name = "CHECKPOINT", required = true)]
+    pub(crate) checkpoints: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) posed: Posed,
+    /// Samples a profile summarises.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) samples: u32,
+    /// Largest distance probed, in steps; the length of the task's sequences by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) max_distance: Option<u32>,
+    /// Distances a factor of ten.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) per_decade: u32,
+    /// Write rows, tables and figures into this folder too, as `run` does.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
 }
 
 /// `seqbench model forward`.

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Outcome};
 use anyhow::Context;
 use seqbench_core::{Error, InputKind, OutputKind, Registry, Signature};
 use seqbench_harness::checkpoint::{Checkpoint, Examples};
-use seqbench_harness::plan::{self, Request, Single, Training};
+use seqbench_harness::plan::{self, Posed, Request, Single, Training};
 use seqbench_harness::run::environment;
 use seqbench_harness::train::{Decay, Trainer};
 use std::path::Path;
@@ -34,7 +34,17 @@ pub(crate) fn fresh(
     horizon: usize,
     registry: &Registry,
 ) -> Result<Subject, Failure> {
-    let signature = signature(shape)?;
+    fresh_of(architecture, shape, signature(shape)?, horizon, registry)
+}
+
+/// As [`fresh`], of a signature that is not said by the options.
+pub(crate) fn fresh_of(
+    architecture: &str,
+    shape: &Shape,
+    signature: Signature,
+    horizon: usize,
+    registry: &Registry,
+) -> Result<Subject, Failure> {
     let single = resolve(architecture, shape, horizon, registry)?;
     let width = single.model.width as u64;
     let (inputs, outputs) = (inputs(signature.input) as u64, signature.output.width() as u64);
@@ -111,6 +121,11 @@ pub(crate) fn examples(path: &Path, signature: Signature) -> Result<Examples, Fa
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+}
+
+/// A task as its options say.
+pub(crate) fn pose(name: &str, settings: &[String], registry: &Registry) -> Result<Posed, Failure> {
+    plan::pose(name, settings, registry).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// How peers train, or what every experiment does by default.

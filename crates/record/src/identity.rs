@@ -14,6 +14,11 @@ pub fn hash(value: &Value, numerics: u32) -> String {
     hex(&Sha256::digest(text.as_bytes())[..8])
 }
 
+/// Hash of bytes, as short as that of a configuration: 16 hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..8])
+}
+
 /// Canonical JSON: keys sorted by their bytes, no white space, every number in one form.
 ///
 /// A whole number below 2^53 is written as an integer whether it came as `2` or `2.0`; other numbers as the

@@ -14,7 +14,7 @@ pub mod store;
 
 pub use disk::{Disk, FailingDisk, RealDisk};
 pub use error::{Error, Result};
-pub use identity::{canonical, hash};
+pub use identity::{canonical, digest, hash};
 pub use provenance::provenance;
 pub use schema::*;
 pub use store::{Scan, Store};

@@ -168,7 +168,7 @@ pub struct CurveRow {
 /// One row of `profile.csv`: the norm of a per-sample loss gradient at a distance from the scored step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileRow {
-    /// `init`, `end`, or `step-<n>`.
+    /// `init`, `end`, `step-<n>`, or `checkpoint` for weights from a file.
     pub stage: String,
     /// Layer whose input or state it is, from 0.
     pub layer: u32,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod laboratory;
 pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod plot;

@@ -2,6 +2,7 @@
 //! same weights.
 
 use crate::arguments::{Forward, Init, Model, ModelCommand};
+use crate::commands::laboratory;
 use crate::failure::{Failure, Outcome};
 use crate::single;
 use anyhow::Context;
@@ -15,13 +16,21 @@ pub(crate) fn run(arguments: &Model, registry: &Registry) -> Outcome {
     match &arguments.command {
         ModelCommand::Init(init) => make(init, registry),
         ModelCommand::Forward(forward) => compute(forward, registry),
+        ModelCommand::Train(train) => laboratory::train(train, registry),
+        ModelCommand::Gradients(gradients) => laboratory::gradients(gradients, registry),
     }
 }
 
 fn make(arguments: &Init, registry: &Registry) -> Outcome {
     is_safetensors(&arguments.output)?;
-    let length = arguments.length as usize;
-    let subject = single::fresh(&arguments.model, &arguments.shape, length, registry)?;
+    let (model, shape) = (&arguments.model, &arguments.shape);
+    let subject = match &arguments.task {
+        None => single::fresh(model, shape, arguments.length as usize, registry)?,
+        Some(task) => {
+            let task = single::pose(task, &arguments.task_set, registry)?;
+            single::fresh_of(model, shape, task.instance.signature(), task.instance.steps(), registry)?
+        }
+    };
     write(&arguments.output, &subject.checkpoint.to_bytes().map_err(single::failure)?)
 }
 
@@ -50,13 +59,13 @@ fn compute(arguments: &Forward, registry: &Registry) -> Outcome {
     write(&arguments.output, &bytes.context("cannot compute the outputs")?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Outcome {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Outcome {
     let written = write_whole(&RealDisk, path, bytes);
     Ok(written.with_context(|| format!("cannot write {}", path.display()))?)
 }
 
 /// What is written is one format, whatever the name promises.
-fn is_safetensors(path: &Path) -> Outcome {
+pub(super) fn is_safetensors(path: &Path) -> Outcome {
     if path.extension().is_some_and(|extension| extension == "safetensors") {
         return Ok(());
     }
@@ -67,6 +76,6 @@ fn is_safetensors(path: &Path) -> Outcome {
 }
 
 /// Whether two paths lead to one file that is there.
-fn same(a: &Path, b: &Path) -> bool {
+pub(super) fn same(a: &Path, b: &Path) -> bool {
     a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }

@@ -167,7 +167,7 @@ fn cells_of(experiment: &Experiment, store: &Store) -> Result<Vec<CellFiles>, Fa
 }
 
 /// Writes tables (CSV and Markdown) and figures beside the cells.
-fn write_report(cells: &[CellFiles], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn write_report(cells: &[CellFiles], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let tables = folder.join("tables");
     std::fs::create_dir_all(&tables).with_context(|| format!("cannot create {}", tables.display()))?;
     for table in table::tables(cells) {

@@ -5,10 +5,12 @@ mod arrays;
 mod examples;
 mod file;
 mod outputs;
+mod study;
 
 pub use examples::Examples;
 pub use file::write_whole;
 pub use outputs::{Outputs, outputs};
+pub use study::{Learnt, STAGE, as_cell, gradients, learn};
 
 use crate::model::Model;
 use crate::plan::Training;

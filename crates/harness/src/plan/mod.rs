@@ -31,6 +31,7 @@ mod label;
 mod matching;
 mod measure;
 mod model;
+mod posed;
 mod section;
 mod single;
 mod source;
@@ -39,6 +40,7 @@ mod timing;
 mod train;
 
 pub use error::{Place, PlanError};
+pub use posed::{Posed, pose, trained};
 pub use single::{Request, Single, Training, single, training};
 
 use crate::spec::CellSpec;

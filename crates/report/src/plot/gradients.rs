@@ -58,11 +58,6 @@ fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> 
             series.seeds.extend(seeds.into_iter().map(|(_, values)| values));
         }
     }
-    let what = match wrt {
-        "input" => "the input".to_owned(),
-        "state" => "the carried state".to_owned(),
-        other => format!("`{}` of the carried state", other.trim_start_matches("state:")),
-    };
     let mut context = vec![task.to_string()];
     context.extend(largest.map(|(key, value)| {
         format!("{} {}", key.rsplit('.').next().unwrap_or(&key), super::axis::number(value))
@@ -80,7 +75,7 @@ fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> 
         subtitle.push_str(&format!("; {zeros} exact zeros not drawn"));
     }
     Some(Chart {
-        title: format!("Gradient norm at {what} against distance"),
+        title: format!("Gradient norm at {} against distance", variable(wrt)),
         subtitle,
         x: Axis {
             label: "distance from the scored step (steps)".into(),
@@ -104,6 +99,15 @@ pub(super) fn largest_of<'a>(settings: impl Iterator<Item = &'a Setting> + Clone
     let (key, _) = settings.clone().find_map(Setting::sweep)?;
     let values = settings.filter_map(|setting| setting.sweep().filter(|(own, _)| *own == key));
     values.map(|(_, value)| value).max_by(f64::total_cmp).map(|value| (key.to_string(), value))
+}
+
+/// What a gradient is taken at, in words.
+pub(super) fn variable(wrt: &str) -> String {
+    match wrt {
+        "input" => "the input".to_owned(),
+        "state" => "the carried state".to_owned(),
+        other => format!("`{}` of the carried state", other.trim_start_matches("state:")),
+    }
 }
 
 pub(super) fn stage_title(stage: &str) -> String {

@@ -8,6 +8,8 @@ mod by_distance;
 mod by_length;
 mod cost;
 mod curves;
+mod depth;
+mod gain;
 mod gradients;
 mod heat;
 mod norms;
@@ -28,6 +30,10 @@ mod field;
 mod layout;
 mod legend;
 mod palette;
+
+#[cfg(test)]
+#[path = "../../tests/cells/mod.rs"]
+mod cells;
 
 use crate::summary::summarise;
 use chart::Chart;
@@ -66,6 +72,8 @@ impl Figure {
 /// - `curves-<task>.svg`: learning curves;
 /// - `selection-<task>.svg`: validation score against learning rate, every trial;
 /// - `gradients-<wrt>.svg`: gradient norm against distance (`gradients-<wrt>-<task>.svg` for several tasks);
+/// - `gain-<wrt>.svg`: gain per step against the numeric coordinate of most values, beside theory;
+/// - `gradients-by-layer-<task>.svg`: gradient norm at the scored step against depth, where there are three layers and more;
 /// - `theory-state.svg`, `theory-input.svg`: measured profiles beside what theory predicts;
 /// - `spectrum-eigenvalues.svg`, `spectrum-jacobians.svg`: eigenvalues in the complex plane, singular values against
 ///   distance;
@@ -84,6 +92,8 @@ pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     figures.extend(curves::figures(&summary, &palette));
     figures.extend(selection::figures(&summary, &palette));
     figures.extend(gradients::figures(&summary, &palette));
+    figures.extend(gain::figures(&summary));
+    figures.extend(depth::figures(&summary, &palette));
     figures.extend(heat::figures(&summary));
     figures.extend(theory::figures(&summary, &palette));
     figures.extend(spectrum::figures(&summary, &palette));

@@ -11,6 +11,9 @@ use crate::{
     summary::{Decay, Setting, Summary, TheoryProfile},
 };
 
+/// Per cent below which a difference is printed as none.
+const NOTHING: f64 = 0.005;
+
 /// Predicted beside measured decay of every profile that has a theory.
 pub fn theory_table(summary: &Summary) -> Table {
     let rows = &summary.theories;
@@ -70,10 +73,12 @@ fn slope(decay: Option<&Decay>) -> Cell {
 }
 
 /// `+1.2 ± 0.3 %`
-fn percent(row: &TheoryProfile) -> Cell {
+pub(super) fn percent(row: &TheoryProfile) -> Cell {
     let gap = &row.gain_gap;
     let cell = build::estimate(gap, number::short);
+    let is_nothing = |value: f64| (100.0 * value).abs() < NOTHING;
     let text = match (gap.mean, gap.half_width()) {
+        (Some(mean), half) if is_nothing(mean) && half.is_none_or(is_nothing) => "0.00 %".into(),
         (Some(mean), Some(half)) => format!("{} %", number::with_spread(100.0 * mean, 100.0 * half)),
         (Some(mean), None) => format!("{} %", number::short(100.0 * mean)),
         _ => "–".into(),

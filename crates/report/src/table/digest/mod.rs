@@ -3,13 +3,14 @@
 
 mod accuracy;
 mod gradients;
+mod theory;
 mod throughput;
 
 use super::{Table, build, extrapolation_table};
-use crate::summary::{GradientProfile, Summary, summarise};
+use crate::summary::{GradientProfile, Summary, TheoryProfile, summarise};
 use seqbench_record::CellFiles;
 
-/// Accuracy with reach, extrapolation, gradients and throughput of cells, each as short as its numbers allow; the order of the
+/// Accuracy with reach, extrapolation, gradients, theory and throughput of cells, each as short as its numbers allow; the order of the
 /// cells does not matter. [`tables`](super::tables) has all.
 pub fn digest(cells: &[CellFiles]) -> Vec<Table> {
     summary_digest(&summarise(cells))
@@ -23,6 +24,11 @@ pub fn summary_digest(summary: &Summary) -> Vec<Table> {
     for own in distinct(summary.profiles.iter().map(place)) {
         let profiles = summary.profiles.iter().filter(|profile| place(profile) == own).cloned().collect();
         tables.push(gradients::table(&Summary { profiles, ..Summary::default() }));
+    }
+    let place = |own: &TheoryProfile| (own.setting.experiment.clone(), own.setting.task.clone());
+    for own in distinct(summary.theories.iter().map(place)) {
+        let rows: Vec<_> = summary.theories.iter().filter(|row| place(row) == own).collect();
+        tables.push(theory::table(&rows));
     }
     tables.push(throughput::table(summary));
     tables.retain(|table| !table.rows.is_empty());
