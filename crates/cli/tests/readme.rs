@@ -143,3 +143,30 @@ fn blocks_and_commands_are_found() {
     assert_eq!(arguments("ls"), None);
     assert_eq!(arguments(&found[2].commands[0]).unwrap(), ["run", "a.toml", "--set", "x=[1,2]"]);
 }
+
+#[test]
+fn the_lectures_commands_and_pictures_are_there() {
+    let page = std::fs::read_to_string(root().join("docs/lecture.md")).unwrap();
+    let folder = checkout();
+    let (mut claims, mut ran) = (0, 0);
+    for block in blocks(&page) {
+        for arguments in block.commands.iter().filter_map(|command| arguments(command)) {
+            assert_known(folder.path(), &arguments);
+            if arguments[0] == "run" {
+                // Minutes each: its picture below is of the experiment that the command names.
+                let picture = format!("](../results/{}/", arguments[1]);
+                assert!(page.contains(&picture), "no picture of {}", arguments[1]);
+                claims += 1;
+            } else {
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                succeed(folder.path(), &arguments);
+                ran += 1;
+            }
+        }
+    }
+    assert!(claims >= 10 && ran == 3, "{claims} {ran}");
+    let links = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    for link in links {
+        assert!(root().join("docs").join(link).exists(), "{link} is not there");
+    }
+}

@@ -9,6 +9,7 @@ mod by_length;
 mod cost;
 mod curves;
 mod depth;
+mod evidence;
 mod gain;
 mod gradients;
 mod heat;
@@ -78,6 +79,7 @@ impl Figure {
 /// - `spectrum-eigenvalues.svg`, `spectrum-jacobians.svg`: eigenvalues in the complex plane, singular values against
 ///   distance;
 /// - `gradients-through-training-<task>.svg`: distance against training step, where there are three moments and more;
+/// - `evidence-<task>.svg`: gradient at the evidence through training, and when the loss first falls;
 /// - `norms-<task>.svg`: global gradient norms before clipping and after, where it did something;
 /// - `trace-<model>.svg`: gates, states and attention over one sequence;
 /// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
@@ -97,6 +99,7 @@ pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     figures.extend(heat::figures(&summary));
     figures.extend(theory::figures(&summary, &palette));
     figures.extend(spectrum::figures(&summary, &palette));
+    figures.extend(evidence::figures(&summary, &palette));
     figures.extend(norms::figures(&summary, &palette));
     figures.extend(trace::figures(cells));
     figures.extend(cost::figures(&summary, &palette));

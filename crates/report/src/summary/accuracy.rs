@@ -111,6 +111,8 @@ pub struct AccuracyGroup {
     pub selected: Option<Selected>,
     /// Trainable numbers of the model.
     pub parameters: Option<f64>,
+    /// Share of optimizer steps whose gradient clipping changed, over seeds, diverged ones included.
+    pub clipped: Estimate,
     /// How the cells ended.
     pub counts: Counts,
     /// Why cells are not done, each reason once.
@@ -185,6 +187,7 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         selected: selected(cells),
         scaled: Estimate::default(),
         parameters: largest_fact(cells, "parameters"),
+        clipped: clipped(cells),
         metric,
         length,
         value,
@@ -243,6 +246,14 @@ fn extrapolation(cells: &[&CellFiles], metric: &str, beyond: &[u64]) -> Estimate
         Some(SeedValue { seed: files.cell.labels.seed, value: mean(&values?)? })
     };
     Estimate::new(done(cells).filter_map(value).collect())
+}
+
+fn clipped(cells: &[&CellFiles]) -> Estimate {
+    let value = |files: &&CellFiles| {
+        let value = *files.cell.facts.get("clipped_share")?;
+        Some(SeedValue { seed: files.cell.labels.seed, value })
+    };
+    Estimate::new(cells.iter().filter_map(value).collect())
 }
 
 fn threshold(cells: &[&CellFiles]) -> f64 {

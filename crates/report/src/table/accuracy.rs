@@ -24,6 +24,7 @@ pub fn accuracy_table(summary: &Summary) -> Table {
     let exact_differs = rows.iter().any(|row| row.exact_match.n > 0 && row.exact_match != row.value);
 
     let mixed = mixed_chance(rows);
+    let clips = sweeps_clipping(rows);
 
     let mut columns = build::setting_columns(&settings, |row: &AccuracyGroup| &row.setting);
     columns.extend([
@@ -97,6 +98,16 @@ pub fn accuracy_table(summary: &Summary) -> Table {
             steps_to_solve,
         )
         .secondary(),
+        column(
+            "clipped",
+            Align::Right,
+            if clips { Show::Filled } else { Show::Never },
+            &["clipped_share", "clipped_share_low", "clipped_share_high"],
+            |row: &AccuracyGroup| {
+                let text = row.clipped.mean.map_or("–".into(), |share| format!("{:.0} %", 100.0 * share));
+                Cell { text, ..estimate(&row.clipped, number::short) }
+            },
+        ),
         column("budget", Align::Right, Show::Never, &["steps"], |row: &AccuracyGroup| {
             number_cell(row.steps, number::count)
         }),
@@ -112,6 +123,11 @@ pub fn accuracy_table(summary: &Summary) -> Table {
     build::table("accuracy", format!("{title}{}", build::on_task(&settings)), notes(summary), rows, columns)
 }
 
+/// Whether clipping is what a row differs from another in.
+fn sweeps_clipping(rows: &[AccuracyGroup]) -> bool {
+    rows.iter().flat_map(|row| &row.setting.coordinates).any(|own| own.key == "train.clip")
+}
+
 fn notes(summary: &Summary) -> Vec<String> {
     let rows = &summary.accuracy;
     let percent = 100.0 * LEVEL;
@@ -125,6 +141,11 @@ fn notes(summary: &Summary) -> Vec<String> {
         && rows.iter().all(|row| row.chance() == Some(chance))
     {
         notes.push(format!("Chance: {}.", value_text(&first.metric, chance)));
+    }
+    if sweeps_clipping(rows) {
+        notes.push(
+            "Clipped: share of optimizer steps whose gradient clipping changed, mean over seeds.".into(),
+        );
     }
     notes.extend(reference_notes(rows.iter()));
     if mixed_chance(rows) {

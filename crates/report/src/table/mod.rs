@@ -12,6 +12,7 @@ mod gradients;
 mod number;
 mod reach;
 mod selection;
+mod signals;
 mod spectrum;
 mod study;
 mod theory;
@@ -35,6 +36,7 @@ pub use md::to_md;
 pub use number::{accuracy as accuracy_text, bytes, count, duration, short};
 pub use reach::reach_table;
 pub use selection::selection_table;
+pub use signals::signals_table;
 pub use spectrum::spectrum_table;
 pub use study::study_table;
 pub(crate) use study::{entry_words, shown_words, task_words};
@@ -49,7 +51,7 @@ use seqbench_record::CellFiles;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
-    /// `spectrum`, `throughput`, `scaling`.
+    /// `spectrum`, `signals`, `throughput`, `scaling`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -196,6 +198,7 @@ pub fn summary_tables(summary: &Summary) -> Vec<Table> {
         gradient_table(summary),
         theory_table(summary),
         spectrum_table(summary),
+        signals_table(summary),
         throughput_table(summary),
         scaling_table(summary),
     ];
