@@ -222,6 +222,13 @@ pub trait Architecture: Send + Sync + 'static {
         self.parameter_count(config, dim) as f64 * length as f64
     }
 
+    /// Element-wise evaluations of one core over one sequence of `length` steps, forward, about: exponentials, gates,
+    /// rotations, steps of a scan. Only estimates of time use it. The default is one a unit and step.
+    fn forward_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        let _ = config;
+        dim as f64 * length as f64
+    }
+
     /// Whether these settings want the apparatus to add sinusoidal positions to the encoder's output.
     fn wants_positions(&self, config: &Self::Config) -> bool {
         let _ = config;
@@ -259,6 +266,8 @@ pub trait ConfiguredCore: Send + Sync {
     fn state_bytes(&self, dim: usize, context: usize) -> usize;
     /// See [`Architecture::forward_operations`].
     fn forward_operations(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::forward_elements`].
+    fn forward_elements(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::wants_positions`].
     fn wants_positions(&self) -> bool;
 }
@@ -309,6 +318,10 @@ impl<A: Architecture> ConfiguredCore for Configured<A> {
 
     fn forward_operations(&self, dim: usize, length: usize) -> f64 {
         self.architecture.forward_operations(&self.config, dim, length)
+    }
+
+    fn forward_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.forward_elements(&self.config, dim, length)
     }
 
     fn wants_positions(&self) -> bool {

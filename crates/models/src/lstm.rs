@@ -225,6 +225,10 @@ impl Architecture for Lstm {
     }
 
     /// 8H, whatever the context.
+    fn forward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (5 * dim * length) as f64
+    }
+
     fn state_bytes(&self, _: &LstmConfig, dim: usize, _: usize) -> usize {
         2 * size_of::<f32>() * dim
     }

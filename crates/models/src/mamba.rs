@@ -174,6 +174,11 @@ impl Architecture for Mamba {
     }
 
     /// E (3D + K + 2R + 2N + 3N) T: every map, the convolution, and three multiply-adds a state (decay, input, output).
+    fn forward_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, .. } = config.sizes(dim);
+        (inner * (states + 4) * length) as f64
+    }
+
     fn forward_operations(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
         let Sizes { inner, states, taps, rank, .. } = config.sizes(dim);
         inner as f64 * (3 * dim + taps + 2 * rank + 5 * states) as f64 * length as f64

@@ -283,6 +283,10 @@ impl Architecture for Ssm {
 
     /// (2H² + 8HN) T: the maps in and out, and a complex multiply-add (4) and a complex output weight (2) and input
     /// weight (2) a state; half of that where the system is real.
+    fn forward_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        2.0 * (dim * config.states * length) as f64
+    }
+
     fn forward_operations(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
         let each = if config.init == Some(SystemInit::Real) { 4.0 } else { 8.0 };
         let (dim, states, length) = (dim as f64, config.states as f64, length as f64);

@@ -192,6 +192,10 @@ impl Architecture for Transformer {
         (4.0 * dim * dim + dim * (length + 1.0)) * length
     }
 
+    fn forward_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        (0.5 * config.heads as f64 * length as f64 + 14.0 * dim as f64) * length as f64
+    }
+
     fn wants_positions(&self, config: &TransformerConfig) -> bool {
         config.positions == Positions::Sinusoidal
     }

@@ -1,49 +1,130 @@
-//! What a cell will take, about. Orders cells and fills time left before anything has been timed; no result depends
-//! on it, except that cells above `measure.max_seconds` are skipped by it.
+//! What a cell will take, about. Orders cells, fills time left before anything has been timed, and skips cells above
+//! `measure.max_seconds`; no result depends on it. The constants were fitted to the committed results by non-negative least squares of
+//! relative errors, and a test (`cli`, `estimates`) holds the estimates to a factor of two of them.
 
-use crate::spec::{Mode, ThroughputSpec, TrainSpec};
+use super::expand::TaskFacts;
+use super::model::Model;
+use crate::probe::distances;
+use crate::spec::{AccuracySpec, Block, GradientSpec, Mode, Stage, ThroughputSpec, TrainSpec};
 
-/// Floating-point operations a second of one thread on small matrices: a round number for any current processor.
-const RATE: f64 = 2e10;
-/// Operations outside products, a step and unit of width.
-const APPARATUS: f64 = 200.0;
+// Seconds, on one thread of the machine that the study ran on: others differ by one factor, which a run corrects by what
+// it has seen.
 
-/// Operations of one token forward: two a parameter, and what the apparatus adds.
-fn forward(parameters: f64, width: usize) -> f64 {
-    2.0 * parameters + APPARATUS * width as f64
+/// Of a multiply-add in a product.
+const MULTIPLY_ADD: f64 = 3.0e-11;
+/// Of an element-wise evaluation.
+const ELEMENT: f64 = 8.2e-10;
+/// Of norm, activation and sums of a residual block, a token and unit of width.
+const RESIDUAL: f64 = 2.3e-9;
+/// Of a layer in an optimizer step, whatever its size.
+const LAYER_STEP: f64 = 8.3e-6;
+/// Of a multiply-add and of an element in a gradient probe, which is double precision on plain formulations.
+const PROBE_MULTIPLY_ADD: f64 = 1.25e-10;
+const PROBE_ELEMENT: f64 = 2.0e-9;
+/// Of a multiply-add and of a step of one component in a whole Jacobian.
+const JACOBIAN_MULTIPLY_ADD: f64 = 1.8e-9;
+const JACOBIAN_STEP: f64 = 7.9e-6;
+/// Components of a state above which no Jacobian is formed.
+const MOST_COMPONENTS: usize = 512;
+
+/// A model in numbers.
+pub(super) struct Work<'a>(pub(super) &'a Model);
+
+/// What one token of a sequence of some length costs, over all layers.
+struct Token {
+    multiply_adds: f64,
+    elements: f64,
+    /// Units of width in residual blocks.
+    residual: f64,
 }
 
-/// Seconds of a training run: forward, and backward at twice that.
-pub(super) fn training(parameters: f64, width: usize, steps_of_sequence: usize, train: &TrainSpec) -> f64 {
-    let tokens = steps_of_sequence as f64 * train.batch as f64 * train.steps as f64;
-    3.0 * forward(parameters, width) * tokens / RATE
+impl Token {
+    fn seconds(&self) -> f64 {
+        self.multiply_adds * MULTIPLY_ADD + self.elements * ELEMENT + self.residual * RESIDUAL
+    }
 }
 
-/// Seconds of gradient probes: samples × distances, in double precision.
-pub(super) fn probes(
-    parameters: f64,
-    width: usize,
-    steps_of_sequence: usize,
-    samples: usize,
-    stages: usize,
-) -> f64 {
-    let distances = 8.0 * (steps_of_sequence.max(10) as f64).log10();
-    let tokens = steps_of_sequence as f64 * samples as f64 * stages as f64;
-    6.0 * forward(parameters, width) * tokens * distances / RATE
+impl Work<'_> {
+    fn token(&self, length: f64) -> Token {
+        let spec = &self.0.spec;
+        let (width, layers) = (spec.width as f64, self.0.cores.len() as f64);
+        let length = (length.round() as usize).max(1);
+        let each = |of: fn(&dyn seqbench_core::ConfiguredCore, usize, usize) -> f64| -> f64 {
+            self.0.cores.iter().map(|core| of(core.as_ref(), spec.width, length)).sum::<f64>() / length as f64
+        };
+        let is_residual = f64::from(u8::from(spec.block == Block::Residual));
+        let hidden = (spec.mlp * width).round();
+        Token {
+            multiply_adds: each(|core, width, length| core.forward_operations(width, length))
+                + is_residual * layers * 2.0 * hidden * width,
+            elements: each(|core, width, length| core.forward_elements(width, length)),
+            residual: is_residual * layers * width,
+        }
+    }
+
+    /// Seconds of training, and of scoring on the validation stream on the way; `test` says whether the test stream follows.
+    pub(super) fn training(
+        &self,
+        task: &TaskFacts,
+        train: &TrainSpec,
+        accuracy: Option<&AccuracySpec>,
+        test: bool,
+    ) -> f64 {
+        let trained = train.batch as f64 * train.steps as f64 * task.trained_steps;
+        let mut seconds = 3.0 * trained * self.token(task.trained_steps).seconds()
+            + train.steps as f64 * self.0.cores.len() as f64 * LAYER_STEP;
+        if let Some(accuracy) = accuracy {
+            let validated = accuracy.validation_samples.min(task.validated) * accuracy.curve_points as usize;
+            seconds += (validated * task.steps) as f64 * self.token(task.steps as f64).seconds();
+            for steps in task.tested_steps.iter().filter(|_| test) {
+                let samples = accuracy.test_samples.min(task.tested) as f64;
+                seconds += samples * *steps as f64 * self.token(*steps as f64).seconds();
+            }
+        }
+        seconds
+    }
+
+    /// Seconds of gradient probes.
+    pub(super) fn probes(&self, task: &TaskFacts, spec: &GradientSpec) -> f64 {
+        let farthest = spec.max_distance.unwrap_or(usize::MAX).min(task.steps.saturating_sub(1));
+        let passes = (spec.at.len() * distances(1, farthest, spec.per_decade).len()) as f64;
+        let steps = task.steps as f64;
+        let token = self.token(steps);
+        let of_token = token.multiply_adds * PROBE_MULTIPLY_ADD + token.elements * PROBE_ELEMENT;
+        let mut seconds = passes * spec.samples as f64 * steps * of_token;
+        if spec.jacobians {
+            let width = self.0.spec.width;
+            for core in &self.0.cores {
+                let [one, two] = [1, 2].map(|context| core.state_bytes(width, context) / 4);
+                if one != two || one > MOST_COMPONENTS {
+                    continue;
+                }
+                let step = core.forward_operations(width, 1) * JACOBIAN_MULTIPLY_ADD + JACOBIAN_STEP;
+                seconds += passes * one as f64 * steps * step;
+            }
+        }
+        seconds
+    }
+
+    /// Seconds of all rounds of a timing cell.
+    pub(super) fn timing(&self, spec: &ThroughputSpec) -> f64 {
+        let length = spec.length as f64;
+        let passes = f64::from(spec.rounds + spec.warmup + 1) * spec.batch as f64;
+        let tokens: f64 = spec
+            .modes
+            .iter()
+            .map(|mode| match mode {
+                Mode::Train => 3.0 * length,
+                Mode::Forward => length,
+                Mode::Decode => 1.0,
+            })
+            .sum();
+        // Decoding needs its context once.
+        (passes * tokens + length) * self.token(length).seconds()
+    }
 }
 
-/// Seconds of all rounds of a timing cell.
-pub(super) fn timing(parameters: f64, width: usize, spec: &ThroughputSpec) -> f64 {
-    let passes = f64::from(spec.rounds + spec.warmup + 1) * spec.batch as f64;
-    let tokens: f64 = spec
-        .modes
-        .iter()
-        .map(|mode| match mode {
-            Mode::Train => 3.0 * spec.length as f64,
-            Mode::Forward => spec.length as f64,
-            Mode::Decode => 1.0,
-        })
-        .sum();
-    // Decoding needs its context once.
-    (passes * tokens + spec.length as f64) * forward(parameters, width) / RATE
+/// Whether a cell trains at all: one that is probed before the first step only does not.
+pub(super) fn trains(accuracy: Option<&AccuracySpec>, gradients: Option<&GradientSpec>) -> bool {
+    accuracy.is_some() || gradients.is_some_and(|spec| spec.at.iter().any(|stage| *stage != Stage::Init))
 }

@@ -9,7 +9,7 @@ use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity, label, mea
 use crate::data::Data;
 use crate::spec::{Answers, CellSpec, KindSpec, MeasureSpec, Rate, SeedRangeSpec, Stage, TrainSpec};
 use seqbench_core::config::{Span, Value};
-use seqbench_core::{Instance, Registry, Signature};
+use seqbench_core::{Instance, Purpose as Drawn, Registry, Signature, Split, Stream};
 use seqbench_record::{Coordinate, Labels, Purpose, hash};
 
 /// More cells than this are refused.
@@ -47,6 +47,13 @@ pub(super) struct TaskFacts {
     pub(super) answers: usize,
     /// Whether its sequences have a nominal length that training may vary.
     generated: bool,
+    /// Input steps of a sequence in training, mean over a few draws.
+    pub(super) trained_steps: f64,
+    /// Validation and test examples there are; no limit where they are drawn.
+    pub(super) validated: usize,
+    pub(super) tested: usize,
+    /// Input steps at every length that the test stream has.
+    pub(super) tested_steps: Vec<usize>,
 }
 
 /// One value of each axis that applies.
@@ -268,6 +275,10 @@ impl<'a> Expansion<'a> {
             steps,
             answers: Data::new(&instance, 0).probe_batch(1).loss_steps().len(),
             generated: matches!(instance, Instance::Generated(_)),
+            trained_steps: trained_steps(&instance),
+            validated: examples(&instance, Split::Validation),
+            tested: examples(&instance, Split::Test),
+            tested_steps: tested_steps(&instance),
         };
         self.tasks.push((key, facts.clone()));
         Ok(facts)
@@ -287,9 +298,13 @@ impl<'a> Expansion<'a> {
     fn group(&self, setting: Setting, seeds: u32, range: SeedRangeSpec) -> Result<Group> {
         let Setting { model, task, train, labels } = setting;
         let (accuracy, gradients) = (self.measure.accuracy.clone(), self.measure.gradients.clone());
-        let width = model.spec.width;
-        let parameters = model.parameters();
-        let run = cost::training(parameters, width, task.steps, &train);
+        let work = cost::Work(&model);
+        let run = |accuracy, test| work.training(&task, &train, accuracy, test);
+        let trial_seconds = run(accuracy.as_ref(), false);
+        let mut seconds = match cost::trains(accuracy.as_ref(), gradients.as_ref()) {
+            true => run(accuracy.as_ref(), true),
+            false => 0.0,
+        };
         if let Some(late) = gradients.iter().flat_map(|probe| &probe.at).find(|stage| match stage {
             Stage::Step(step) => *step >= train.steps,
             Stage::Init | Stage::End => false,
@@ -303,9 +318,7 @@ impl<'a> Expansion<'a> {
                 &self.measure_span(),
             );
         }
-        let probe = gradients
-            .as_ref()
-            .map_or(0.0, |probe| cost::probes(parameters, width, task.steps, probe.samples, probe.at.len()));
+        seconds += gradients.as_ref().map_or(0.0, |probe| work.probes(&task, probe));
         let full = MeasureSpec { accuracy: accuracy.clone(), gradients, throughput: None };
         let spec =
             CellSpec { model: model.spec, task: task.spec, train, measure: full, seed_range: range, seed: 0 };
@@ -331,13 +344,42 @@ impl<'a> Expansion<'a> {
                 let measure = MeasureSpec { accuracy: accuracy.clone(), gradients: None, throughput: None };
                 let seed_range = SeedRangeSpec::Tuning;
                 let own = CellSpec { train, measure, seed_range, seed, ..spec.clone() };
-                trials.push(cell(own, Purpose::Trial, run));
+                trials.push(cell(own, Purpose::Trial, trial_seconds));
             }
         }
-        let finals =
-            (0..seeds).map(|seed| cell(CellSpec { seed, ..spec.clone() }, Purpose::Final, run + probe));
+        let finals = (0..seeds).map(|seed| cell(CellSpec { seed, ..spec.clone() }, Purpose::Final, seconds));
         let finals = finals.collect();
         Ok(Group { id: id.clone(), kind: GroupKind::Training, labels, trials, finals })
+    }
+}
+
+/// Draws that a mean length in training is taken over.
+const DRAWS: u64 = 64;
+
+fn trained_steps(instance: &Instance) -> f64 {
+    match instance {
+        Instance::Generated(task) => {
+            let steps =
+                |draw| task.steps(task.training_length(&mut Stream::new(0, Drawn::Train, draw))) as f64;
+            (0..DRAWS).map(steps).sum::<f64>() / DRAWS as f64
+        }
+        Instance::Finite(task) => task.steps() as f64,
+    }
+}
+
+fn tested_steps(instance: &Instance) -> Vec<usize> {
+    match instance {
+        Instance::Generated(task) => {
+            task.evaluation_lengths().into_iter().map(|length| task.steps(length)).collect()
+        }
+        Instance::Finite(task) => vec![task.steps()],
+    }
+}
+
+fn examples(instance: &Instance, split: Split) -> usize {
+    match instance {
+        Instance::Generated(_) => usize::MAX,
+        Instance::Finite(task) => task.len(split),
     }
 }
 

@@ -111,7 +111,7 @@ pub struct Cell {
     pub labels: Labels,
     /// What it does.
     pub spec: CellSpec,
-    /// Seconds it will take, about: within a factor of a few. Used for order and for `measure.max_seconds` only.
+    /// Seconds it will take on one thread, about: within a factor of two of the committed results. Used for order and for `measure.max_seconds` only.
     pub predicted_seconds: Option<f64>,
 }
 

@@ -39,8 +39,7 @@ pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Res
             let task_axes: Vec<&str> = of_task.iter().map(|(axis, _)| axis.key.as_str()).collect();
             setting.labels.coordinates.retain(|own| !task_axes.contains(&own.key.as_str()));
             for (throughput, cells) in &mut all {
-                let parameters = setting.model.parameters();
-                let seconds = cost::timing(parameters, setting.model.spec.width, throughput);
+                let seconds = cost::Work(&setting.model).timing(throughput);
                 let spec = CellSpec {
                     model: setting.model.spec.clone(),
                     task: setting.task.spec.clone(),
