@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Measure one model at one size and print one line of CSV.
     Bench(Bench),
+    /// Measure what this machine can do at most: multiply-adds and bytes a second.
+    Calibrate(Calibrate),
+    /// Say what a model costs at a length before anything runs: parameters, operations, state, time.
+    Cost(Cost),
     /// Weights in, numbers out: make a model's weights, and compute with given ones.
     Model(Model),
     /// Print a completion script for a shell.
@@ -239,6 +243,33 @@ pub(crate) struct Shape {
     /// Seed of initial values and of data.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+/// `seqbench calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `seqbench cost`.
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// Architecture.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Steps of a sequence, or several lengths separated by commas.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub(crate) length: Vec<u32>,
+    /// Sequences at once.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: u32,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `seqbench bench`.

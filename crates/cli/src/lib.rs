@@ -61,6 +61,8 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Table(table) => commands::table::run(table),
         Command::Plot(plot) => commands::plot::run(plot),
         Command::Verify(verify) => commands::verify::run(verify, &registry),
+        Command::Calibrate(calibrate) => commands::calibrate::run(calibrate),
+        Command::Cost(cost) => commands::cost::run(cost, &registry),
         Command::Bench(bench) => commands::bench::run(bench, &registry),
         Command::Model(model) => commands::model::run(model, &registry),
         Command::Completions(completions) => commands::completions::run(completions),

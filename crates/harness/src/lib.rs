@@ -39,6 +39,11 @@ pub fn on_plain_formulations<R>(work: impl FnOnce() -> R) -> R {
     seqbench_kernels::reference::alone(work)
 }
 
+/// Bytes a second, read and written together, that this many threads copy from memory to memory at once, in GB/s.
+pub fn memory_bandwidth(threads: u32) -> f64 {
+    seqbench_kernels::peak::memory_copy_bandwidth(threads as usize)
+}
+
 /// Single-precision multiply-adds in registers that this many threads make at once, in GFLOP/s, measured for a second: what
 /// a share of peak is a share of.
 pub fn multiply_add_peak(threads: u32) -> f64 {

@@ -1,7 +1,9 @@
 //! One file a subcommand.
 
 pub(crate) mod bench;
+pub(crate) mod calibrate;
 pub(crate) mod completions;
+pub(crate) mod cost;
 pub(crate) mod laboratory;
 pub(crate) mod list;
 pub(crate) mod model;

@@ -3,9 +3,10 @@
 //! relative errors, and a test (`cli`, `estimates`) holds the estimates to a factor of two of them.
 
 use super::expand::TaskFacts;
-use super::model::Model;
+use crate::model::configured_cores;
 use crate::probe::distances;
-use crate::spec::{AccuracySpec, Block, GradientSpec, Mode, Stage, ThroughputSpec, TrainSpec};
+use crate::spec::{AccuracySpec, Block, GradientSpec, Mode, ModelSpec, Stage, ThroughputSpec, TrainSpec};
+use seqbench_core::{ConfiguredCore, Registry, Result};
 
 // Seconds, on one thread of the machine that the study ran on: others differ by one factor, which a run corrects by what
 // it has seen.
@@ -28,7 +29,10 @@ const JACOBIAN_STEP: f64 = 7.9e-6;
 const MOST_COMPONENTS: usize = 512;
 
 /// A model in numbers.
-pub(super) struct Work<'a>(pub(super) &'a Model);
+pub(super) struct Work<'a> {
+    pub(super) spec: &'a ModelSpec,
+    pub(super) cores: &'a [Box<dyn ConfiguredCore>],
+}
 
 /// What one token of a sequence of some length costs, over all layers.
 struct Token {
@@ -46,11 +50,11 @@ impl Token {
 
 impl Work<'_> {
     fn token(&self, length: f64) -> Token {
-        let spec = &self.0.spec;
-        let (width, layers) = (spec.width as f64, self.0.cores.len() as f64);
+        let spec = self.spec;
+        let (width, layers) = (spec.width as f64, self.cores.len() as f64);
         let length = (length.round() as usize).max(1);
-        let each = |of: fn(&dyn seqbench_core::ConfiguredCore, usize, usize) -> f64| -> f64 {
-            self.0.cores.iter().map(|core| of(core.as_ref(), spec.width, length)).sum::<f64>() / length as f64
+        let each = |of: fn(&dyn ConfiguredCore, usize, usize) -> f64| -> f64 {
+            self.cores.iter().map(|core| of(core.as_ref(), spec.width, length)).sum::<f64>() / length as f64
         };
         let is_residual = f64::from(u8::from(spec.block == Block::Residual));
         let hidden = (spec.mlp * width).round();
@@ -72,7 +76,7 @@ impl Work<'_> {
     ) -> f64 {
         let trained = train.batch as f64 * train.steps as f64 * task.trained_steps;
         let mut seconds = 3.0 * trained * self.token(task.trained_steps).seconds()
-            + train.steps as f64 * self.0.cores.len() as f64 * LAYER_STEP;
+            + train.steps as f64 * self.cores.len() as f64 * LAYER_STEP;
         if let Some(accuracy) = accuracy {
             let validated = accuracy.validation_samples.min(task.validated) * accuracy.curve_points as usize;
             seconds += (validated * task.steps) as f64 * self.token(task.steps as f64).seconds();
@@ -93,8 +97,8 @@ impl Work<'_> {
         let of_token = token.multiply_adds * PROBE_MULTIPLY_ADD + token.elements * PROBE_ELEMENT;
         let mut seconds = passes * spec.samples as f64 * steps * of_token;
         if spec.jacobians {
-            let width = self.0.spec.width;
-            for core in &self.0.cores {
+            let width = self.spec.width;
+            for core in self.cores {
                 let [one, two] = [1, 2].map(|context| core.state_bytes(width, context) / 4);
                 if one != two || one > MOST_COMPONENTS {
                     continue;
@@ -127,4 +131,42 @@ impl Work<'_> {
 /// Whether a cell trains at all: one that is probed before the first step only does not.
 pub(super) fn trains(accuracy: Option<&AccuracySpec>, gradients: Option<&GradientSpec>) -> bool {
     accuracy.is_some() || gradients.is_some_and(|spec| spec.at.iter().any(|stage| *stage != Stage::Init))
+}
+
+/// What a model costs at a length, before anything has run: cores and MLPs; encoder and readout are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// Multiply-adds of one sequence forward, in products; backward makes twice as many.
+    pub multiply_adds: f64,
+    /// Element-wise evaluations of one sequence forward, about.
+    pub elements: f64,
+    /// Bytes that one sequence carries to its next token.
+    pub state_bytes: usize,
+    /// Seconds of one sequence forward, about, on one thread of the machine of the committed results.
+    pub forward_seconds: f64,
+    /// Seconds of one more token after it, about.
+    pub decode_seconds: f64,
+    /// Seconds of an optimizer step on one sequence, about.
+    pub training_seconds: f64,
+}
+
+/// The cost of a model over a sequence of `length` steps.
+///
+/// # Errors
+/// An architecture that the registry lacks, or settings that it refuses.
+pub fn forecast(spec: &ModelSpec, length: usize, registry: &Registry) -> Result<Forecast> {
+    let cores = configured_cores(spec, registry)?;
+    let work = Work { spec, cores: &cores };
+    let (token, steps) = (work.token(length as f64), length as f64);
+    let forward_seconds = token.seconds() * steps;
+    // The next token alone costs what the sequence grows by.
+    let longer = work.token(steps + 1.0).seconds() * (steps + 1.0);
+    Ok(Forecast {
+        multiply_adds: token.multiply_adds * steps,
+        elements: token.elements * steps,
+        state_bytes: cores.iter().map(|core| core.state_bytes(spec.width, length)).sum(),
+        forward_seconds,
+        decode_seconds: longer - forward_seconds,
+        training_seconds: 3.0 * forward_seconds + cores.len() as f64 * LAYER_STEP,
+    })
 }

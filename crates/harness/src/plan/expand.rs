@@ -298,7 +298,7 @@ impl<'a> Expansion<'a> {
     fn group(&self, setting: Setting, seeds: u32, range: SeedRangeSpec) -> Result<Group> {
         let Setting { model, task, train, labels } = setting;
         let (accuracy, gradients) = (self.measure.accuracy.clone(), self.measure.gradients.clone());
-        let work = cost::Work(&model);
+        let work = cost::Work { spec: &model.spec, cores: &model.cores };
         let run = |accuracy, test| work.training(&task, &train, accuracy, test);
         let trial_seconds = run(accuracy.as_ref(), false);
         let mut seconds = match cost::trains(accuracy.as_ref(), gradients.as_ref()) {

@@ -39,6 +39,7 @@ mod target;
 mod timing;
 mod train;
 
+pub use cost::{Forecast, forecast};
 pub use error::{Place, PlanError};
 pub use posed::{Posed, pose, trained};
 pub use single::{Request, Single, Training, single, training};

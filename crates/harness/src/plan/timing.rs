@@ -39,7 +39,8 @@ pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Res
             let task_axes: Vec<&str> = of_task.iter().map(|(axis, _)| axis.key.as_str()).collect();
             setting.labels.coordinates.retain(|own| !task_axes.contains(&own.key.as_str()));
             for (throughput, cells) in &mut all {
-                let seconds = cost::Work(&setting.model).timing(throughput);
+                let seconds =
+                    cost::Work { spec: &setting.model.spec, cores: &setting.model.cores }.timing(throughput);
                 let spec = CellSpec {
                     model: setting.model.spec.clone(),
                     task: setting.task.spec.clone(),
