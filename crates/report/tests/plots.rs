@@ -101,6 +101,8 @@ fn a_whole_experiment_has_every_figure() {
             "curves-delayed-recall.svg",
             "gradients-input.svg",
             "gradients-state.svg",
+            "gain-input.svg",
+            "gain-state.svg",
             "time-train.svg",
             "time-forward.svg",
             "time-decode.svg",

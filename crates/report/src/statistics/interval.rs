@@ -2,7 +2,7 @@
 
 use super::{mean, standard_deviation};
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
 
 /// The confidence level of every interval reported.
 pub const LEVEL: f64 = 0.95;
@@ -47,6 +47,22 @@ pub fn wilson(k: usize, n: usize, level: f64) -> Option<Interval> {
     let low = if k == 0 { 0.0 } else { centre - half };
     let high = if k == n { 1.0 } else { centre + half };
     Some(Interval { low, high })
+}
+
+/// Interval of a median between two of the values: the k-th from below and from above, k as large as leaves the level or
+/// more between them whatever the distribution (the sign test inverted; David & Nagaraja 2003, section 7.1). None where all
+/// of the values are too few, where one is not finite, or for a level not within (0, 1).
+pub fn median_interval(values: &[f64], level: f64) -> Option<Interval> {
+    let n = values.len();
+    if !within(level) || values.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    let below = Binomial::new(0.5, n as u64).ok()?;
+    // Beyond the k-th value from below lies the median where fewer than k fell below it.
+    let k = (1..=n / 2).take_while(|k| 2.0 * below.cdf(*k as u64 - 1) <= 1.0 - level).last()?;
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some(Interval { low: sorted[k - 1], high: sorted[n - k] })
 }
 
 fn within(probability: f64) -> bool {
@@ -110,6 +126,19 @@ mod tests {
         let all = wilson(3, 3, LEVEL).unwrap();
         close(all.low, 1.0 / (1.0 + z2 / 3.0), 1e-9);
         assert_eq!(all.high, 1.0);
+    }
+
+    // Table of the sign test: 6 values reach 95 % with the extremes (96.9 %), 9 with the second (96.1 %), 20 with the sixth
+    // (95.9 %).
+    #[test]
+    fn medians_lie_between_order_statistics() {
+        let values = |n: u32| -> Vec<f64> { (1..=n).rev().map(f64::from).collect() };
+        for (n, low, high) in [(6, 1.0, 6.0), (9, 2.0, 8.0), (20, 6.0, 15.0)] {
+            assert_eq!(median_interval(&values(n), LEVEL), Some(Interval { low, high }), "{n}");
+        }
+        assert_eq!(median_interval(&values(5), LEVEL), None);
+        assert_eq!(median_interval(&[], LEVEL), None);
+        assert_eq!(median_interval(&[f64::NAN; 9], LEVEL), None);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ mod interval;
 mod line;
 mod location;
 
-pub use interval::{Interval, LEVEL, student_quantile, t_interval, wilson};
+pub use interval::{Interval, LEVEL, median_interval, student_quantile, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};
 

@@ -4,6 +4,7 @@
 //! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear in [`Selection`] and nowhere else.
 
 mod accuracy;
+mod crossovers;
 mod curves;
 mod curves_by;
 mod extrapolation;
@@ -18,6 +19,7 @@ mod throughput;
 mod training;
 
 pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
+pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};
 pub use extrapolation::{EXTRAPOLATES, Extrapolation};
@@ -68,6 +70,8 @@ pub struct Summary {
     pub throughput: Vec<ThroughputRow>,
     /// Fitted growth of time with length.
     pub scalings: Vec<Scaling>,
+    /// Lengths at which two models take the same time.
+    pub crossovers: Vec<Crossover>,
     /// The distinct machines and builds, with `wall_seconds` left at 0.
     pub provenances: Vec<Provenance>,
     /// What a reader must know before comparing rows, such as two settings under one label.
@@ -108,6 +112,7 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         profiles,
         spectra: spectra::spectra(&finals),
         scalings: throughput::scalings(&throughput),
+        crossovers: crossovers::crossovers(&throughput),
         provenances: provenances(&sorted),
         warnings,
         accuracy,

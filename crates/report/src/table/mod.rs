@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod build;
+mod crossovers;
 mod digest;
 mod extrapolation;
 mod gradients;
@@ -26,6 +27,7 @@ mod md;
 mod text;
 
 pub use accuracy::accuracy_table;
+pub use crossovers::crossover_table;
 pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
 pub use extrapolation::extrapolation_table;
@@ -51,7 +53,7 @@ use seqbench_record::CellFiles;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
-    /// `spectrum`, `signals`, `throughput`, `scaling`.
+    /// `spectrum`, `signals`, `throughput`, `scaling`, `crossovers`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -172,7 +174,7 @@ impl Table {
 
     /// Whether it is the same whenever the same cells are run again: it holds nothing that was timed.
     pub fn is_deterministic(&self) -> bool {
-        !matches!(self.name.as_str(), "throughput" | "scaling")
+        !matches!(self.name.as_str(), "throughput" | "scaling" | "crossovers")
     }
 
     /// Columns that people see, with their places.
@@ -201,6 +203,7 @@ pub fn summary_tables(summary: &Summary) -> Vec<Table> {
         signals_table(summary),
         throughput_table(summary),
         scaling_table(summary),
+        crossover_table(summary),
     ];
     tables.retain(|table| !table.rows.is_empty());
     tables
