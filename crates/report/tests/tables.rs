@@ -289,9 +289,11 @@ fn a_growth_of_four_lengths_has_its_standard_error() {
     let slope = (-1.5 * y[0] - 0.5 * y[1] + 0.5 * y[2] + 1.5 * y[3]) / 5.0;
     let centre = y.iter().sum::<f64>() / 4.0;
     let left: f64 = (0..4).map(|i| (y[i] - centre - slope * (i as f64 - 1.5)).powi(2)).sum();
-    let expected = format!("| lstm | train | {slope:.2} ({:.2}) | 64–512 | 4 |", (left / 2.0 / 5.0).sqrt());
+    // Student's t of two degrees of freedom at 97.5 %.
+    let half = 4.302_652_729_9 * (left / 2.0 / 5.0).sqrt();
+    let expected = format!("| lstm | train | {slope:.2} ± {half:.2} | 64–512 | 4 |");
     let text = growth.render(Format::Md);
-    assert!(text.contains(&expected) && text.contains("standard error"), "{expected} {text}");
+    assert!(text.contains(&expected) && text.contains("t interval"), "{expected} {text}");
     let two = vec![timing("train", 64, 1, 0, 1), timing("train", 128, 1, 0, 2)];
     assert!(tables(&[timed("lstm", &[], two)]).iter().all(|table| table.name != "scaling"));
 }

@@ -1,7 +1,7 @@
 //! Time and memory of a mode at a length, and how time grows with length.
 
 use super::{Setting, setting::last_word};
-use crate::statistics::{least_squares, median, quantile, slope_error};
+use crate::statistics::{Interval, LEVEL, least_squares, median, quantile, slope_error, student_quantile};
 use seqbench_record::{CellFiles, TimingRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -73,6 +73,8 @@ pub struct Scaling {
     pub exponent: f64,
     /// Its standard error, from the scatter about the line; none below four lengths.
     pub exponent_error: Option<f64>,
+    /// Its [`LEVEL`] t interval, of two degrees of freedom less than lengths; none where there is no error.
+    pub exponent_interval: Option<Interval>,
 }
 
 struct Rounds<'a> {
@@ -130,6 +132,11 @@ fn scaling(rows: &[ThroughputRow]) -> Option<Scaling> {
     let points: Vec<_> = upper.iter().map(|(length, ns)| ((*length as f64).ln(), ns.ln())).collect();
     let line = least_squares(&points).filter(|_| points.len() >= FEWEST_LENGTHS)?;
     let first = rows.first()?;
+    let exponent_error = slope_error(&points).filter(|_| points.len() > FEWEST_LENGTHS);
+    let exponent_interval = exponent_error.and_then(|error| {
+        let half = student_quantile(0.5 + LEVEL / 2.0, points.len() as f64 - 2.0)? * error;
+        Some(Interval { low: line.slope - half, high: line.slope + half })
+    });
     Some(Scaling {
         setting: first.setting.clone(),
         mode: first.mode.clone(),
@@ -139,7 +146,8 @@ fn scaling(rows: &[ThroughputRow]) -> Option<Scaling> {
         to_length: upper.last()?.0,
         points: upper.len(),
         exponent: line.slope,
-        exponent_error: slope_error(&points).filter(|_| points.len() > FEWEST_LENGTHS),
+        exponent_error,
+        exponent_interval,
     })
 }
 

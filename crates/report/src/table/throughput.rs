@@ -73,9 +73,7 @@ pub fn scaling_table(summary: &Summary) -> Table {
         column("threads", Align::Right, Show::Varied, &["threads"], |row: &Scaling| {
             integer(row.threads.into())
         }),
-        column("exponent", Align::Right, Show::Always, &["exponent", "exponent_error"], |row: &Scaling| {
-            exponent(Some(row))
-        }),
+        column("exponent", Align::Right, Show::Always, &EXPONENT, |row: &Scaling| exponent(Some(row))),
         column("over lengths", Align::Right, Show::Always, &["from_length", "to_length"], |row: &Scaling| {
             Cell {
                 text: format!("{}–{}", row.from_length, row.to_length),
@@ -92,21 +90,29 @@ pub fn scaling_table(summary: &Summary) -> Table {
     )];
     if rows.iter().any(|row| row.exponent_error.is_some()) {
         notes.push(
-            "In parentheses the standard error, from the scatter about the line, of four lengths or more."
+            "± half the 95 % t interval of the slope, from the scatter about the line, of four lengths or more."
                 .into(),
         );
     }
     build::table("scaling", "Growth of time with length".into(), notes, rows, columns)
 }
 
-/// `1.22 (0.05)`: with its standard error where there is one.
+/// Values of an exponent.
+pub(super) const EXPONENT: [&str; 4] = ["exponent", "exponent_error", "exponent_low", "exponent_high"];
+
+/// `1.22 ± 0.16`: with half its interval where there is one.
 pub(super) fn exponent(scaling: Option<&Scaling>) -> Cell {
-    let Some(scaling) = scaling else { return Cell { text: "–".into(), values: vec![Value::Missing; 2] } };
-    let text = match scaling.exponent_error {
-        Some(error) => format!("{:.2} ({error:.2})", scaling.exponent),
+    let Some(scaling) = scaling else {
+        return Cell { text: "–".into(), values: vec![Value::Missing; EXPONENT.len()] };
+    };
+    let interval = scaling.exponent_interval;
+    let text = match interval {
+        Some(ends) => format!("{:.2} ± {:.2}", scaling.exponent, (ends.high - ends.low) / 2.0),
         None => format!("{:.2}", scaling.exponent),
     };
-    let values = vec![Value::Number(scaling.exponent), build::number_value(scaling.exponent_error)];
+    let ends = [interval.map(|ends| ends.low), interval.map(|ends| ends.high)];
+    let mut values = vec![Value::Number(scaling.exponent), build::number_value(scaling.exponent_error)];
+    values.extend(ends.map(build::number_value));
     Cell { text, values }
 }
 

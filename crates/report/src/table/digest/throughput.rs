@@ -6,7 +6,7 @@ use crate::table::{
     Align, Cell, Table, Value,
     build::{self, Show, column, integer, number_cell, word},
     number,
-    throughput::exponent,
+    throughput::{EXPONENT, exponent},
 };
 
 /// Most lengths that become columns.
@@ -64,7 +64,7 @@ pub(super) fn table(summary: &Summary) -> Table {
             "exponent",
             Align::Right,
             Show::Always,
-            &["exponent", "exponent_error", "exponent_points"],
+            &[&EXPONENT[..], &["exponent_points"]].concat(),
             |row: &Row<'_>| {
                 let mut cell = exponent(row.scaling);
                 cell.values.push(row.scaling.map_or(Value::Missing, |own| Value::Integer(own.points as u64)));
@@ -116,7 +116,7 @@ fn notes(summary: &Summary, rows: &[Row<'_>], hidden: usize) -> Vec<String> {
         build::distinct(rows.iter().filter_map(|row| row.scaling).map(|own| own.points as f64))
     {
         let error = rows.iter().filter_map(|row| row.scaling).any(|own| own.exponent_error.is_some());
-        let error = if error { ", standard error in parentheses" } else { "" };
+        let error = if error { ", ± half the 95 % t interval" } else { "" };
         notes.push(format!(
             "Time ∝ length^exponent, fitted to {points} lengths{error}; state at the largest length."
         ));
