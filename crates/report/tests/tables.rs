@@ -67,25 +67,6 @@ fn every_table_that_has_a_row_and_no_other() {
 }
 
 #[test]
-fn two_models_meet_where_their_times_do() {
-    let of = |model: &str, time: fn(u64) -> u64| {
-        let rows = [32, 128].iter().flat_map(|length| {
-            (0..9).map(|round| timing("decode", *length, 8, round, time(*length))).collect::<Vec<_>>()
-        });
-        timed(model, &[], rows.collect())
-    };
-    let table = named(&[of("rnn", |_| 64_000), of("lstm", |length| 1000 * length)], "crossovers");
-    let text = table.render(Format::Text);
-    assert!(text.contains("64 (64–64)"), "{text}");
-    // In the order of the architectures: one at 32 and the other at 128 is the faster.
-    assert_eq!(field(&table, "first"), [Value::Text("rnn".into())]);
-    assert_eq!(field(&table, "faster_below"), [Value::Text("lstm".into())]);
-    assert_eq!(field(&table, "faster_above"), [Value::Text("rnn".into())]);
-    let apart = named(&[of("rnn", |_| 1), of("lstm", |_| 2)], "crossovers");
-    assert_eq!(field(&apart, "length"), [Value::Missing]);
-}
-
-#[test]
 fn cells_fit_their_columns_and_texts_the_terminal() {
     for table in tables(&quick()) {
         for row in &table.rows {

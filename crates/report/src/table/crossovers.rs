@@ -26,8 +26,8 @@ pub fn crossover_table(summary: &Summary) -> Table {
         column("threads", Align::Right, Show::Varied, &["threads"], |row: &Crossover| {
             integer(row.threads.into())
         }),
-        column("model", Align::Left, Show::Always, &["first"], |row: &Crossover| word(&row.first.model)),
-        column("against", Align::Left, Show::Always, &["second"], |row: &Crossover| word(&row.second.model)),
+        column("model", Align::Left, Show::Always, &["model"], |row: &Crossover| word(&row.first.model)),
+        column("against", Align::Left, Show::Always, &["against"], |row: &Crossover| word(&row.second.model)),
         column(
             "same time at",
             Align::Right,

@@ -1,0 +1,39 @@
+//! The crossover table, from hand-made rounds with known answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cells;
+
+use cells::{timed, timing};
+use seqbench_record::CellFiles;
+use seqbench_report::table::{Column, Format, Table, Value, tables};
+
+fn named(cells: &[CellFiles], name: &str) -> Table {
+    tables(cells).into_iter().find(|table| table.name == name).unwrap()
+}
+
+/// Values of one field, down the rows.
+fn field(table: &Table, name: &str) -> Vec<Value> {
+    let place = |column: &Column| column.fields.iter().position(|field| field == name);
+    let (i, j) = table.columns.iter().enumerate().find_map(|(i, c)| Some((i, place(c)?))).unwrap();
+    table.rows.iter().map(|row| row[i].values[j].clone()).collect()
+}
+
+#[test]
+fn two_models_meet_where_their_times_do() {
+    let of = |model: &str, time: fn(u64) -> u64| {
+        let rows = [32, 128].iter().flat_map(|length| {
+            (0..9).map(|round| timing("decode", *length, 8, round, time(*length))).collect::<Vec<_>>()
+        });
+        timed(model, &[], rows.collect())
+    };
+    let table = named(&[of("rnn", |_| 64_000), of("lstm", |length| 1000 * length)], "crossovers");
+    let text = table.render(Format::Text);
+    assert!(text.contains("64 (64–64)"), "{text}");
+    // In the order of the architectures: one at 32 and the other at 128 is the faster.
+    assert_eq!(field(&table, "model"), [Value::Text("rnn".into())]);
+    assert_eq!(field(&table, "faster_below"), [Value::Text("lstm".into())]);
+    assert_eq!(field(&table, "faster_above"), [Value::Text("rnn".into())]);
+    let apart = named(&[of("rnn", |_| 1), of("lstm", |_| 2)], "crossovers");
+    assert_eq!(field(&apart, "length"), [Value::Missing]);
+}
