@@ -3,21 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cells;
+mod read;
 
 use cells::{timed, timing};
-use seqbench_record::CellFiles;
-use seqbench_report::table::{Column, Format, Table, Value, tables};
-
-fn named(cells: &[CellFiles], name: &str) -> Table {
-    tables(cells).into_iter().find(|table| table.name == name).unwrap()
-}
-
-/// Values of one field, down the rows.
-fn field(table: &Table, name: &str) -> Vec<Value> {
-    let place = |column: &Column| column.fields.iter().position(|field| field == name);
-    let (i, j) = table.columns.iter().enumerate().find_map(|(i, c)| Some((i, place(c)?))).unwrap();
-    table.rows.iter().map(|row| row[i].values[j].clone()).collect()
-}
+use read::{field, named};
+use seqbench_report::table::{Format, Value};
 
 #[test]
 fn two_models_meet_where_their_times_do() {

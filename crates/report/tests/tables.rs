@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cells;
+mod read;
 
 use cells::*;
+use read::{field, named};
 use seqbench_record::{CellFiles, MemoryRow, ProfileRow, Provenance, TimingRow};
 use seqbench_report::table::*;
 use serde_json::json;
@@ -44,17 +46,6 @@ fn quick() -> Vec<CellFiles> {
     }
     cells.push(diverged_at("rnn relu", 100, 3));
     cells
-}
-
-fn named(cells: &[CellFiles], name: &str) -> Table {
-    tables(cells).into_iter().find(|table| table.name == name).unwrap()
-}
-
-/// Values of one field, down the rows.
-fn field(table: &Table, name: &str) -> Vec<Value> {
-    let place = |column: &Column| column.fields.iter().position(|field| field == name);
-    let (i, j) = table.columns.iter().enumerate().find_map(|(i, c)| Some((i, place(c)?))).unwrap();
-    table.rows.iter().map(|row| row[i].values[j].clone()).collect()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use super::expand::TaskFacts;
 use crate::model::configured_cores;
-use crate::probe::distances;
+use crate::probe::{MOST_COMPONENTS, distances};
 use crate::spec::{AccuracySpec, Block, GradientSpec, Mode, ModelSpec, Stage, ThroughputSpec, TrainSpec};
 use seqbench_core::{ConfiguredCore, Registry, Result};
 
@@ -25,8 +25,6 @@ const PROBE_ELEMENT: f64 = 2.0e-9;
 /// Of a multiply-add and of a step of one component in a whole Jacobian.
 const JACOBIAN_MULTIPLY_ADD: f64 = 1.8e-9;
 const JACOBIAN_STEP: f64 = 7.9e-6;
-/// Components of a state above which no Jacobian is formed.
-const MOST_COMPONENTS: usize = 512;
 
 /// A model in numbers.
 pub(super) struct Work<'a> {

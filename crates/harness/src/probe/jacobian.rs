@@ -13,7 +13,7 @@ use seqbench_core::{Error, Result, SequenceCore, State};
 use seqbench_record::SpectrumRow;
 
 /// Components of a state above which its Jacobian is not formed.
-const MOST_COMPONENTS: usize = 512;
+pub(crate) const MOST_COMPONENTS: usize = 512;
 
 /// Rows of a batch that step Jacobians are taken in at once.
 const MOST_ROWS: usize = 8192;

@@ -18,6 +18,7 @@ mod signals;
 mod summary;
 mod theory;
 
+pub(crate) use jacobian::MOST_COMPONENTS;
 pub use summary::distances;
 
 use crate::data::Data;

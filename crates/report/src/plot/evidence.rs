@@ -4,7 +4,7 @@
 use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Panel, Point, Seeds, Series, TickRule};
-use super::names::{distinct, file_name, panel_title, seeds_text};
+use super::names::{MOST_PANELS, distinct, file_name, first_of, panel_title, seeds_text};
 use super::palette::Palette;
 use crate::statistics::{mean, median};
 use crate::summary::{CurveSeed, LearningCurve, Summary};
@@ -16,8 +16,6 @@ const LOSS: &str = "train_loss";
 const FALLEN: f64 = 0.9;
 /// Fewest moments that make a curve.
 const FEWEST_MOMENTS: usize = 3;
-/// Panels of one figure; further settings are left out, and the subtitle says so.
-const MOST_PANELS: usize = 12;
 
 /// One figure a task.
 pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
@@ -67,9 +65,7 @@ fn chart(task: &str, curves: &[&LearningCurve]) -> Option<Chart> {
         "{task}; {} (thin lines), geometric mean (thick), input of the lowest layer; dotted: median step",
         seeds_text(evidence.iter().map(|curve| curve.seeds.len()))
     );
-    if evidence.len() > MOST_PANELS {
-        subtitle.push_str(&format!("; the first {MOST_PANELS} of {} settings", evidence.len()));
-    }
+    subtitle.push_str(&first_of(evidence.len(), "settings"));
     (!panels.is_empty()).then_some(Chart {
         title: "Gradient at the evidence, through training".into(),
         subtitle,

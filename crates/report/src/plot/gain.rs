@@ -4,8 +4,10 @@
 use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Point, Seeds, TickRule};
-use super::gradients::{stage_title, variable};
-use super::names::{Panels, add_seeds, axis_label, distinct, file_name, panel_title, seeds_text};
+use super::gradients::{Variable, stage_title, variable, variables};
+use super::names::{
+    MOST_PANELS, Panels, add_seeds, axis_label, distinct, file_name, first_of, panel_title, seeds_text,
+};
 use super::palette::Palette;
 use crate::statistics::{Estimate, SeedValue};
 use crate::summary::{Decay, GradientProfile, Setting, Summary, TheoryProfile};
@@ -13,24 +15,15 @@ use crate::summary::{Decay, GradientProfile, Setting, Summary, TheoryProfile};
 /// Fewest values of what was swept that make a figure.
 const FEWEST_VALUES: usize = 3;
 
-/// Panels of one figure; further ones are left out, and the subtitle says so.
-const MOST_PANELS: usize = 12;
-
 /// One figure for each variable differentiated by, and for each task where there are several.
 pub(crate) fn figures(summary: &Summary) -> Vec<Figure> {
-    let tasks = distinct(summary.profiles.iter().map(|profile| profile.setting.task.as_str()));
     let mut figures = Vec::new();
-    for wrt in distinct(summary.profiles.iter().map(|profile| profile.wrt.as_str())) {
-        for task in &tasks {
-            let of_task = summary.profiles.iter().filter(|profile| profile.setting.task == *task);
-            let profiles: Vec<_> = of_task.filter(|profile| profile.wrt == wrt).collect();
-            let Some(layer) = profiles.iter().map(|profile| profile.layer).min() else { continue };
-            let profiles: Vec<_> = profiles.into_iter().filter(|profile| profile.layer == layer).collect();
-            let Some(key) = swept(&profiles) else { continue };
-            let Some((chart, palette)) = chart(task, wrt, layer, &key, &profiles, summary) else { continue };
-            let name = if tasks.len() > 1 { format!("{wrt}-{task}") } else { wrt.to_string() };
-            figures.extend(Figure::of_chart(file_name("gain", &name), &chart, &palette));
-        }
+    for Variable { wrt, task, name, profiles } in variables(summary) {
+        let Some(layer) = profiles.iter().map(|profile| profile.layer).min() else { continue };
+        let profiles: Vec<_> = profiles.into_iter().filter(|profile| profile.layer == layer).collect();
+        let Some(key) = swept(&profiles) else { continue };
+        let Some((chart, palette)) = chart(task, wrt, layer, &key, &profiles, summary) else { continue };
+        figures.extend(Figure::of_chart(file_name("gain", &name), &chart, &palette));
     }
     figures
 }
@@ -78,16 +71,13 @@ fn chart(
     summary: &Summary,
 ) -> Option<(Chart, Palette)> {
     let beside = |profile: &GradientProfile| -> Vec<&TheoryProfile> {
-        let of_entry = |own: &&TheoryProfile| {
-            let names = [own.entry.clone(), format!("state:{}", own.entry)];
-            // The joint state of several entries has no theory of its own.
-            let alone = wrt == "state" && own.entry != "input" && sole(summary, own);
+        let of_profile = |own: &&TheoryProfile| {
             own.setting == profile.setting
                 && own.stage == profile.stage
                 && own.layer == profile.layer
-                && (names.iter().any(|name| name == wrt) || alone)
+                && own.wrt == wrt
         };
-        summary.theories.iter().filter(of_entry).collect()
+        summary.theories.iter().filter(of_profile).collect()
     };
     let has_theory = profiles.iter().any(|profile| !beside(profile).is_empty());
     let mut panels = Panels::default();
@@ -126,10 +116,7 @@ fn chart(
     }
     let mut panels = panels.finish();
     panels.retain(|panel| panel.series.iter().any(|series| series.points.len() >= FEWEST_VALUES));
-    let more = match panels.len() {
-        count if count > MOST_PANELS => format!("; the first {MOST_PANELS} of {count} panels"),
-        _ => String::new(),
-    };
+    let more = first_of(panels.len(), "panels");
     panels.truncate(MOST_PANELS);
     let mut context = vec![task.to_owned()];
     if summary.profiles.iter().any(|profile| profile.wrt == wrt && profile.layer != layer) {
@@ -152,14 +139,6 @@ fn chart(
     let models = settings.iter().map(|rest| (rest.architecture.as_str(), rest.model.as_str()));
     let palette = Palette::new(models);
     (!chart.panels.is_empty()).then_some((chart, palette))
-}
-
-/// Whether the state that a theory is about has no other entry.
-fn sole(summary: &Summary, theory: &TheoryProfile) -> bool {
-    let own = format!("state:{}", theory.entry);
-    !summary.profiles.iter().any(|profile| {
-        profile.setting == theory.setting && profile.layer == theory.layer && profile.wrt == own
-    })
 }
 
 #[cfg(test)]

@@ -9,18 +9,35 @@ use crate::summary::{GradientProfile, Setting, Summary};
 
 /// One figure for each variable differentiated by, and for each task where there are several.
 pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
+    let figure = |own: Variable<'_>| {
+        let chart = chart(own.task, own.wrt, &own.profiles)?;
+        Figure::of_chart(file_name("gradients", &own.name), &chart, palette)
+    };
+    variables(summary).into_iter().filter_map(figure).collect()
+}
+
+/// The profiles of one variable on one task.
+pub(super) struct Variable<'a> {
+    pub(super) wrt: &'a str,
+    pub(super) task: &'a str,
+    /// For file names: the variable, and the task where there are several.
+    pub(super) name: String,
+    pub(super) profiles: Vec<&'a GradientProfile>,
+}
+
+/// Every variable differentiated by, on every task.
+pub(super) fn variables(summary: &Summary) -> Vec<Variable<'_>> {
     let tasks = distinct(summary.profiles.iter().map(|profile| profile.setting.task.as_str()));
-    let mut figures = Vec::new();
+    let mut found = Vec::new();
     for wrt in distinct(summary.profiles.iter().map(|profile| profile.wrt.as_str())) {
         for task in &tasks {
             let of_task = summary.profiles.iter().filter(|profile| profile.setting.task == *task);
-            let profiles: Vec<_> = of_task.filter(|profile| profile.wrt == wrt).collect();
-            let Some(chart) = chart(task, wrt, &profiles) else { continue };
+            let profiles = of_task.filter(|profile| profile.wrt == wrt).collect();
             let name = if tasks.len() > 1 { format!("{wrt}-{task}") } else { wrt.to_string() };
-            figures.extend(Figure::of_chart(file_name("gradients", &name), &chart, palette));
+            found.push(Variable { wrt, task, name, profiles });
         }
     }
-    figures
+    found
 }
 
 fn chart(task: &str, wrt: &str, profiles: &[&GradientProfile]) -> Option<Chart> {

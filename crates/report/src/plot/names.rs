@@ -98,6 +98,14 @@ pub(crate) fn file_name(stem: &str, word: &str) -> String {
     format!("{stem}-{word}.svg")
 }
 
+/// Panels of one figure; further ones are left out, and the subtitle says so.
+pub(crate) const MOST_PANELS: usize = 12;
+
+/// What a subtitle ends with where there are more than [`MOST_PANELS`].
+pub(crate) fn first_of(count: usize, what: &str) -> String {
+    if count > MOST_PANELS { format!("; the first {MOST_PANELS} of {count} {what}") } else { String::new() }
+}
+
 /// Adds values to the panel of a title and there to the series of a model; both come into being as needed.
 #[derive(Debug, Default)]
 pub(crate) struct Panels {

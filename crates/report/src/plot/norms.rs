@@ -3,15 +3,13 @@
 use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Level, Panel, Point, Seeds, Series, TickRule};
-use super::names::{distinct, file_name, panel_title, seeds_text};
+use super::names::{MOST_PANELS, distinct, file_name, first_of, panel_title, seeds_text};
 use super::palette::Palette;
 use crate::statistics::mean;
 use crate::summary::{CurveSeed, LearningCurve, Summary};
 
 const BEFORE: &str = "gradient_norm_before";
 const AFTER: &str = "gradient_norm_after";
-/// Panels of one figure; further settings are left out, and the subtitle says so.
-const MOST_PANELS: usize = 12;
 
 /// One figure a task.
 pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
@@ -65,9 +63,7 @@ fn chart(task: &str, before: &[&LearningCurve], after: &[&LearningCurve]) -> Opt
     let mut subtitle = format!(
         "{task}; {seeds} (thin lines), geometric mean (thick); each point: mean since the one before"
     );
-    if clipped.len() > MOST_PANELS {
-        subtitle.push_str(&format!("; the first {MOST_PANELS} of {} settings", clipped.len()));
-    }
+    subtitle.push_str(&first_of(clipped.len(), "settings"));
     Some(Chart {
         title: "Global gradient norm over training, before clipping and after".into(),
         subtitle,

@@ -4,13 +4,10 @@ use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Level, Panel, Seeds, Series, TickRule};
 use super::gradients::stage_title;
-use super::names::{distinct, file_name, panel_title};
+use super::names::{MOST_PANELS, distinct, file_name, first_of, panel_title};
 use super::palette::Palette;
 use crate::summary::{Spectrum, Summary};
 use std::collections::BTreeMap;
-
-/// Panels of one figure; further settings are left out, and the subtitle says so.
-const MOST_PANELS: usize = 12;
 
 /// Rows as they are, or without the moments between the first and the last where there are too many to draw.
 fn fewer<'a>(rows: &[&'a Spectrum]) -> Vec<&'a Spectrum> {
@@ -155,9 +152,5 @@ fn against_distance(task: &str, rows: &[&Spectrum]) -> Option<Chart> {
 }
 
 fn subtitle(task: &str, layer: u32, panels: usize, what: &str) -> String {
-    let mut text = format!("{task}, layer {layer}; {what}");
-    if panels > MOST_PANELS {
-        text.push_str(&format!("; the first {MOST_PANELS} of {panels} panels"));
-    }
-    text
+    format!("{task}, layer {layer}; {what}{}", first_of(panels, "panels"))
 }

@@ -5,12 +5,9 @@ use super::Figure;
 use super::axis::Scale;
 use super::chart::{Axis, Chart, Level, Panel, Point, Seeds, Series, TickRule};
 use super::gradients::{largest_of, stage_title};
-use super::names::{add_seeds, distinct, file_name, panel_title, seeds_text};
+use super::names::{MOST_PANELS, add_seeds, distinct, file_name, first_of, panel_title, seeds_text};
 use super::palette::Palette;
 use crate::summary::{ProfilePoint, Summary, TheoryProfile};
-
-/// Panels of one figure; further settings are left out, and the subtitle says so.
-const MOST_PANELS: usize = 12;
 
 /// One figure for each entry of a state, or the input, and each task where there are several.
 pub(crate) fn figures(summary: &Summary, palette: &Palette) -> Vec<Figure> {
@@ -82,10 +79,7 @@ fn chart(task: &str, word: &str, rows: &[&TheoryProfile]) -> Option<Chart> {
         context.push(format!("layer {layer} (the highest)"));
     }
     let seeds = seeds_text(counts);
-    let more = match panels.len() {
-        count if count > MOST_PANELS => format!("; the first {MOST_PANELS} of {count} panels"),
-        _ => String::new(),
-    };
+    let more = first_of(panels.len(), "panels");
     panels.truncate(MOST_PANELS);
     Some(Chart {
         title: format!(

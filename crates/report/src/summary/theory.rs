@@ -16,6 +16,8 @@ pub struct TheoryProfile {
     pub layer: u32,
     /// Entry of the carried state, or `input`.
     pub entry: String,
+    /// The measured variable it stands beside: `input`, `state:<entry>`, or `state` where there is no other entry.
+    pub wrt: String,
     /// Name of the theory.
     pub theory: String,
     /// The prediction, by rising distance from 1 on, relative to the nearest: at distance 0 an input acts on its own step's
@@ -64,6 +66,7 @@ fn beside(predicted: GradientProfile, all: &[GradientProfile]) -> Option<TheoryP
     let (points, measured_points) = (rebased(&predicted.points), rebased(&measured.points));
     Some(TheoryProfile {
         entry: entry.to_owned(),
+        wrt: measured.wrt.clone(),
         theory: theory.to_owned(),
         gain_gap: Estimate::new(gaps.collect()),
         largest_log10_gap: largest_gap(&points, &measured_points),
