@@ -260,6 +260,20 @@ pub struct MemoryRow {
     pub baseline_bytes: u64,
 }
 
+/// One row of `condition.csv`: what holds of the machine while a cell ran, or how long something took. No two runs give
+/// the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConditionRow {
+    /// Of timing cells: `peak_gflops` and `bandwidth_gb` (GB/s) of as many threads, measured before; `foreign_cores`, how
+    /// many cores others kept busy meanwhile; `slowdown`, the median time of one fixed piece of arithmetic before each
+    /// round over its least; `spread`, the interquartile range of the rounds over their median; `attempts`, how often the
+    /// rounds were taken; `noisy`, 1 where even the best attempt was. Of accuracy cells: `training_seconds`,
+    /// `seconds_to_solve`, both of optimizer steps alone.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+}
+
 /// Everything a cell writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellFiles {
@@ -279,4 +293,6 @@ pub struct CellFiles {
     pub timings: Vec<TimingRow>,
     /// `memory.csv`.
     pub memory: Vec<MemoryRow>,
+    /// `condition.csv`.
+    pub conditions: Vec<ConditionRow>,
 }

@@ -236,6 +236,7 @@ impl Store {
             traces: table(folder, &contents, "trace.csv")?,
             timings: table(folder, &contents, "timing.csv")?,
             memory: table(folder, &contents, "memory.csv")?,
+            conditions: table(folder, &contents, "condition.csv")?,
         })
     }
 
@@ -292,6 +293,7 @@ fn encode(files: &CellFiles) -> Result<Vec<(&'static str, Vec<u8>)>> {
     contents.push(("trace.csv", rows::to_csv(&files.traces).map_err(csv)?));
     contents.push(("timing.csv", rows::to_csv(&files.timings).map_err(csv)?));
     contents.push(("memory.csv", rows::to_csv(&files.memory).map_err(csv)?));
+    contents.push(("condition.csv", rows::to_csv(&files.conditions).map_err(csv)?));
     contents.retain(|(_, bytes)| !bytes.is_empty());
     let digests: String =
         contents.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256(bytes))).collect();

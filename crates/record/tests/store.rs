@@ -78,6 +78,7 @@ fn cell(id: &str, version: u32) -> CellFiles {
             peak_bytes: u64::MAX,
             baseline_bytes: u64::from(version),
         }],
+        conditions: vec![ConditionRow { name: "spread".into(), value: f64::INFINITY }],
     }
 }
 
@@ -110,6 +111,7 @@ fn what_is_written_reads_back_and_empty_kinds_have_no_file() {
         names(&store.cell_dir("a1")),
         [
             "cell.json",
+            "condition.csv",
             "curve.csv",
             "digests",
             "memory.csv",

@@ -123,6 +123,7 @@ pub fn as_cell(
         traces: found.traces,
         timings: Vec::new(),
         memory: Vec::new(),
+        conditions: Vec::new(),
     })
 }
 

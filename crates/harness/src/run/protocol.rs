@@ -3,8 +3,8 @@
 use crate::plan::Cell;
 use crate::spec::{CellSpec, Mode};
 use seqbench_record::{
-    CurveRow, Labels, MemoryRow, ProfileRow, Provenance, Purpose, Reference, ScoreRow, SpectrumRow, Status,
-    TraceRow, rows,
+    ConditionRow, CurveRow, Labels, MemoryRow, ProfileRow, Provenance, Purpose, Reference, ScoreRow,
+    SpectrumRow, Status, TraceRow, rows,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,8 @@ pub struct Findings {
     pub traces: Vec<TraceRow>,
     /// Memory of timed modes.
     pub memory: Vec<MemoryRow>,
+    /// What held of the machine, and what took how long.
+    pub conditions: Vec<ConditionRow>,
 }
 
 impl Default for Findings {
@@ -132,6 +134,7 @@ impl Default for Findings {
             spectra: Vec::new(),
             traces: Vec::new(),
             memory: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 }
@@ -149,6 +152,7 @@ pub struct Encoded {
     spectra: String,
     traces: String,
     memory: String,
+    conditions: String,
     /// Where and how the child ran it.
     pub provenance: Provenance,
 }
@@ -172,6 +176,7 @@ impl Findings {
             spectra: text(&self.spectra)?,
             traces: text(&self.traces)?,
             memory: text(&self.memory)?,
+            conditions: text(&self.conditions)?,
             provenance,
         })
     }
@@ -194,6 +199,7 @@ impl Encoded {
             spectra: table(&self.spectra)?,
             traces: table(&self.traces)?,
             memory: table(&self.memory)?,
+            conditions: table(&self.conditions)?,
         };
         Ok((findings, self.provenance))
     }

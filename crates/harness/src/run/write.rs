@@ -78,6 +78,7 @@ impl<'a> Run<'a> {
             traces: found.traces,
             timings,
             memory: found.memory,
+            conditions: found.conditions,
         }
     }
 }

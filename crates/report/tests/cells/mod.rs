@@ -43,6 +43,7 @@ pub(crate) fn cell(model: &str, seed: u64, coordinates: &[(&str, Value)]) -> Cel
         traces: Vec::new(),
         timings: Vec::new(),
         memory: Vec::new(),
+        conditions: Vec::new(),
     }
 }
 
