@@ -111,9 +111,8 @@ pub(crate) type Counts = BTreeMap<Purpose, BTreeMap<State, usize>>;
 impl<'a> Survey<'a> {
     /// Compares a plan with a store. Filters hold for finals; their trials come with them.
     pub(crate) fn of(experiment: &'a Experiment, store: &Store, wish: Wish<'_>) -> anyhow::Result<Self> {
-        let limit = experiment.max_seconds.unwrap_or(f64::INFINITY);
         let look = |cell: &'a Cell, group| -> anyhow::Result<Entry<'a>> {
-            let too_long = cell.predicted_seconds.is_some_and(|seconds| seconds > limit);
+            let too_long = cell.beyond.is_some();
             let (state, stands, wall_seconds) = match store.read(&cell.id) {
                 Ok(found) => of_found(found.as_ref(), too_long, wish.retry_failed),
                 Err(error) if error.is_damage() => (State::Damaged, false, 0.0),

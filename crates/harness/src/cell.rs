@@ -9,7 +9,8 @@ use crate::spec::{AccuracySpec, CellSpec, Rate, Stage};
 use crate::train::{PartNorm, StepReport, Trainer};
 use seqbench_core::config::Value;
 use seqbench_core::{Error, Instance, Registry, Result, Split};
-use seqbench_record::{CurveRow, Reference, Status};
+use seqbench_record::{ConditionRow, CurveRow, Reference, Status};
+use std::time::{Duration, Instant};
 
 /// Runs an accuracy or gradient cell. `rate` is the learning rate where the specification selects one; `trial` keeps
 /// the test stream untouched; `progress` is told (step, steps).
@@ -143,15 +144,18 @@ impl<'a> Run<'a> {
         let mut next_point = 1;
         let (mut clipped, mut applied) = (0u64, 0u64);
         let mut window = Window::default();
+        let mut training = Duration::ZERO;
         for step in 0..steps {
             let batch = self.data.training_batch(step, &self.spec.train);
             let taken = step + 1;
             // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
             let at_point = taken >= (next_point * steps).div_ceil(points);
+            let start = Instant::now();
             let (report, parts) = match at_point && self.wants_signals() {
                 true => self.trainer.step_in_parts(&batch, step)?,
                 false => (self.trainer.step(&batch, step)?, Vec::new()),
             };
+            training += start.elapsed();
             self.result.facts.insert("steps_run".into(), taken as f64);
             if !report.is_finite() {
                 let what = if report.loss.is_finite() { "gradient" } else { "loss" };
@@ -176,14 +180,20 @@ impl<'a> Run<'a> {
                 let score =
                     answered.map_or(String::new(), |tally| format!(", accuracy {:.3}", tally.accuracy()));
                 progress(taken, steps, format!("loss {loss:.3}{score}"));
-                if let (Some(accuracy), Some(tally)) = (accuracy, &tally)
-                    && self.record_validation(taken, accuracy, tally)
-                {
-                    break;
+                if let (Some(accuracy), Some(tally)) = (accuracy, &tally) {
+                    let stops = self.record_validation(taken, accuracy, tally);
+                    // The point at which it is first solved is this one.
+                    if self.result.facts.get("steps_to_solve") == Some(&(taken as f64)) {
+                        self.condition("seconds_to_solve", training.as_secs_f64());
+                    }
+                    if stops {
+                        break;
+                    }
                 }
             }
         }
         self.result.facts.insert("clipped_share".into(), clipped as f64 / applied.max(1) as f64);
+        self.condition("training_seconds", training.as_secs_f64());
         Ok(())
     }
 
@@ -239,6 +249,10 @@ impl<'a> Run<'a> {
             self.result.scores.extend(tally.rows("test", length, output, self.instance.metric()));
         }
         Ok(())
+    }
+
+    fn condition(&mut self, name: &str, value: f64) {
+        self.result.conditions.push(ConditionRow { name: name.to_owned(), value });
     }
 
     fn curve(&mut self, step: u64, metric: &str, value: f64) {

@@ -310,7 +310,7 @@ pub struct ThroughputSpec {
     pub rounds: u32,
     /// Untimed passes before the first round.
     pub warmup: u32,
-    /// Threads of the timed process.
+    /// Threads of the timed process; 0 for as many as there are cores.
     pub threads: u32,
 }
 

@@ -1,9 +1,11 @@
 //! Timed passes of one model at one length: training step, forward over a prompt, decoding of one token.
 //!
 //! Batches are made beforehand. Every timed pass must reproduce the outputs of an untimed one (in training, the loss of
-//! the same step of an untimed twin), or its round is an error and no time.
+//! the same step of an untimed twin), or its round is an error and no time; and so is every round of a mode that does not
+//! compute what its plain formulation does.
 
 use crate::decode::ModelDecoder;
+use crate::gate;
 use crate::memory;
 use crate::metrics::loss_name;
 use crate::model::{Model, ModelState};
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Tokens a round of decoding takes together; the reported time is that of one.
-const DECODED: usize = 16;
+pub(crate) const DECODED: usize = 16;
 
 /// Batches that training goes through again and again: memory must not grow with the rounds.
 const BATCHES: usize = 8;
@@ -32,6 +34,7 @@ const RATE: f64 = 1e-4;
 pub struct Bench {
     spec: ThroughputSpec,
     signature: Signature,
+    seed: u64,
     trainer: Trainer,
     /// Same parameters as the trainer's first, never updated.
     still: Trainer,
@@ -43,6 +46,8 @@ pub struct Bench {
     steps: usize,
     facts: BTreeMap<String, f64>,
     memory: Vec<MemoryRow>,
+    /// Modes that do not compute what their plain formulation does, and how that showed.
+    wrong: BTreeMap<&'static str, String>,
     /// The highest resident memory before the mark was last lowered, in bytes.
     highest: u64,
 }
@@ -94,6 +99,7 @@ impl Bench {
             trainer: build()?,
             still: build()?,
             signature,
+            seed,
             batches,
             tokens,
             context: None,
@@ -102,6 +108,7 @@ impl Bench {
             steps: 0,
             facts: BTreeMap::new(),
             memory: Vec::new(),
+            wrong: BTreeMap::new(),
             highest: 0,
             spec,
         };
@@ -111,7 +118,16 @@ impl Bench {
 
     fn rehearse(&mut self, build: impl Fn() -> Result<Trainer>) -> Result<()> {
         self.facts.insert("parameters".into(), self.still.parameters().count() as f64);
+        let stretch = ThroughputSpec {
+            length: self.spec.length.min(gate::STRETCH),
+            batch: self.spec.batch.min(gate::ROWS),
+            ..self.spec.clone()
+        };
+        let stretch = random_batch(self.signature, &stretch, self.seed, 1 << 21);
         for mode in self.spec.modes.clone() {
+            if let Some(wrong) = gate::against_plain(mode, &stretch, &build)? {
+                self.wrong.insert(mode.name(), wrong);
+            }
             if mode == Mode::Decode {
                 let (_, state) = self.still.evaluated().forward(&self.batches[0].inputs, None, None)?;
                 self.facts.insert("state_bytes".into(), state.bytes() as f64 / self.spec.batch as f64);
@@ -165,6 +181,15 @@ impl Bench {
     /// # Errors
     /// A tensor operation failed.
     pub fn round(&mut self, mode: Mode) -> Result<TimedRound> {
+        let round = self.pass(mode)?;
+        // What was wrong from the beginning outranks what else may be.
+        Ok(match self.wrong.get(mode.name()) {
+            Some(wrong) => TimedRound { err: wrong.clone(), ..round },
+            None => round,
+        })
+    }
+
+    fn pass(&mut self, mode: Mode) -> Result<TimedRound> {
         match mode {
             Mode::Train => self.train_pass(),
             Mode::Forward => {
@@ -221,14 +246,14 @@ impl Bench {
             None => "more rounds than were rehearsed".into(),
         };
         self.steps += 1;
-        Ok(TimedRound { ns, checksum: format!("{bits:016x}"), err })
+        Ok(TimedRound { ns, checksum: format!("{bits:016x}"), err, pace_ns: 0 })
     }
 
     fn verified(&self, mode: Mode, ns: u64, outputs: &[f32]) -> TimedRound {
         let checksum = checksum(outputs);
         let same = self.expected.get(mode.name()) == Some(&checksum);
         let err = if same { String::new() } else { "the outputs differ from the untimed run's".into() };
-        TimedRound { ns, checksum, err }
+        TimedRound { ns, checksum, err, pace_ns: 0 }
     }
 }
 

@@ -94,8 +94,15 @@ fn registry() -> Registry {
     Registry::new(&[&&Leaky], &[&toy::Echo, &Spy])
 }
 
+/// What it found, less what it took: no two runs take the same.
 fn run(spec: &CellSpec, trial: bool) -> Findings {
-    run_cell(spec, None, trial, &registry(), &mut |_, _, _| {}).unwrap()
+    let mut found = run_cell(spec, None, trial, &registry(), &mut |_, _, _| {}).unwrap();
+    let seconds = std::mem::take(&mut found.conditions);
+    let of = |name: &str| seconds.iter().find(|row| row.name == name).map(|row| row.value);
+    let solved = of("seconds_to_solve");
+    assert_eq!(solved.is_some(), found.facts.contains_key("steps_to_solve"));
+    assert!(solved.is_none_or(|solved| solved > 0.0 && of("training_seconds").unwrap() >= solved));
+    found
 }
 
 fn asked(split: Split) -> Vec<usize> {

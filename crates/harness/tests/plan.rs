@@ -194,7 +194,7 @@ fn timing_groups_hold_all_models_of_one_length_and_no_sweep_over_tasks() {
             assert_eq!((cell.purpose, cell.spec.seed), (Purpose::Timing, 0));
             assert!(cell.spec.measure.accuracy.is_none() && matches!(cell.spec.train.lr, Rate::Fixed(_)));
             let keys: Vec<&str> = cell.labels.coordinates.iter().map(|own| own.key.as_str()).collect();
-            assert_eq!(keys, ["length"]);
+            assert_eq!(keys, ["mode", "length", "batch", "threads"]);
         }
     }
     // A longer training changes no timing cell.

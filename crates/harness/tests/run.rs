@@ -6,10 +6,13 @@ mod stand_in;
 mod toy;
 
 use seqbench_harness::clock::FakeClock;
+use seqbench_harness::machine::{Activity, Machine, UnknownMachine};
 use seqbench_harness::plan::{Experiment, plan};
 use seqbench_harness::run::{Event, Filter, Observer, Options, Outcome, Silent, execute};
 use seqbench_record::{CellFiles, Purpose, Status, Store};
 use stand_in::{StandIn, Threads};
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::time::Duration;
 
 fn experiment(tail: &str) -> Experiment {
@@ -19,7 +22,7 @@ fn experiment(tail: &str) -> Experiment {
 }
 
 fn run(experiment: &Experiment, store: &Store, launcher: &Threads, options: &Options) -> Outcome {
-    execute(experiment, store, launcher, options, &FakeClock::new(), &mut Silent).unwrap()
+    execute(experiment, store, launcher, options, &FakeClock::new(), &UnknownMachine, &mut Silent).unwrap()
 }
 
 /// Everything of a store but what differs from run to run.
@@ -28,6 +31,7 @@ fn deterministic(store: &Store) -> Vec<CellFiles> {
     for files in &mut cells {
         files.cell.provenance = Default::default();
         files.timings.clear();
+        files.conditions.clear();
     }
     cells
 }
@@ -190,20 +194,74 @@ fn timing_rounds_are_interleaved_and_all_there() {
     let plan = experiment(tail);
     let launcher = Threads::new(StandIn::default());
     let outcome = run(&plan, &store, &launcher, &Options { jobs: 4, ..Options::default() });
-    assert_eq!(outcome, Outcome { done: 4, ..Outcome::default() });
+    assert_eq!(outcome, Outcome { done: 8, ..Outcome::default() });
     for files in store.cells().unwrap() {
         assert_eq!(files.cell.purpose, Purpose::Timing);
-        assert_eq!((files.timings.len(), files.memory.len()), (10, 1));
-        for mode in ["train", "decode"] {
-            let rounds = files.timings.iter().filter(|row| row.mode == mode).map(|row| row.round);
-            assert_eq!(rounds.collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-        }
+        assert_eq!(files.memory.len(), 1);
+        assert_eq!(files.timings.iter().map(|row| row.round).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        let mode = &files.cell.labels.coordinates[0].value;
+        assert!(files.timings.iter().all(|row| *mode == row.mode.as_str()));
     }
     // Both models of a length take turns: neither has its passes in one stretch.
     let ran = launcher.ran();
-    let changes = ran[..20].windows(2).filter(|pair| pair[0] != pair[1]).count();
-    assert!(changes >= 4, "{ran:?}");
+    let changes = ran[..10].windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(changes >= 5, "{ran:?}");
     assert_eq!(ran.len(), 2 * 2 * 2 * 5);
+}
+
+/// A machine whose others keep these shares of its four cores busy, one after another, in stretches of a second.
+struct Busy(Mutex<VecDeque<f64>>, Mutex<Activity>);
+
+impl Machine for Busy {
+    fn peak_gflops(&self, threads: u32) -> Option<f64> {
+        Some(100.0 * f64::from(threads))
+    }
+    fn bandwidth_gb(&self, _: u32) -> Option<f64> {
+        None
+    }
+    fn activity(&self, _: &[u32]) -> Option<Activity> {
+        let mut now = self.1.lock().unwrap();
+        let share = self.0.lock().unwrap().pop_front().expect("no more looks than expected");
+        *now = Activity { at: now.at + 1.0, everybody: now.everybody + 4.0 * share, ..*now };
+        Some(*now)
+    }
+    fn available_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn a_noisy_group_is_measured_again_and_marked_if_it_stays_so() {
+    let plan = experiment("[measure]\nthroughput = { lengths = [16], modes = [\"train\"], rounds = 5 }\n");
+    // Looks: once before everything, then before and after the rounds of each attempt.
+    let cases = [
+        (vec![0.0, 0.0, 0.05], 1.0, 0.0, 0.2),
+        (vec![0.0, 0.0, 0.5, 0.0, 0.0], 2.0, 0.0, 0.0),
+        (vec![0.0, 0.0, 0.5, 0.0, 0.3], 2.0, 1.0, 1.2),
+        // The quieter attempt is kept.
+        (vec![0.0, 0.0, 0.3, 0.0, 0.5], 2.0, 1.0, 1.2),
+    ];
+    for (looks, attempts, noisy, foreign) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path());
+        let launcher = Threads::new(StandIn::default());
+        let rounds = 2 * 5 * attempts as usize;
+        let still = Activity { cores: 4, ..Activity::default() };
+        let machine = Busy(Mutex::new(looks.into()), Mutex::new(still));
+        let (options, clock) = (Options::default(), FakeClock::new());
+        execute(&plan, &store, &launcher, &options, &clock, &machine, &mut Silent).unwrap();
+        assert!(machine.0.lock().unwrap().is_empty());
+        assert_eq!(launcher.ran().len(), rounds);
+        for files in store.cells().unwrap() {
+            let value =
+                |name: &str| files.conditions.iter().find(|row| row.name == name).map(|row| row.value);
+            assert_eq!(files.timings.len(), 5);
+            assert_eq!(value("attempts"), Some(attempts));
+            assert_eq!(value("noisy"), Some(noisy));
+            assert!((value("foreign_cores").unwrap() - foreign).abs() < 1e-9, "{:?}", files.conditions);
+            assert_eq!((value("peak_gflops"), value("bandwidth_gb")), (Some(100.0), None));
+        }
+    }
 }
 
 #[test]
@@ -214,8 +272,8 @@ fn a_timing_worker_that_dies_takes_only_its_own_cell_with_it() {
     let dies_at = Some(plan.groups[0].finals[0].id.clone());
     let launcher = Threads::new(StandIn { dies_at, ..StandIn::default() });
     let outcome = run(&plan, &store, &launcher, &Options::default());
-    assert_eq!(outcome, Outcome { done: 1, failed: 1, ..Outcome::default() });
-    assert_eq!(store.read(&plan.groups[0].finals[1].id).unwrap().unwrap().timings.len(), 6);
+    assert_eq!(outcome, Outcome { done: 5, failed: 1, ..Outcome::default() });
+    assert_eq!(store.read(&plan.groups[0].finals[1].id).unwrap().unwrap().timings.len(), 2);
 }
 
 #[test]
@@ -263,7 +321,8 @@ fn observers_hear_everything_in_order() {
     let plan = plan("x", "x.toml", text, &toy::registry(), &[]).unwrap();
     let (mut ear, launcher) = (Ear::default(), Threads::new(StandIn::default()));
     let store = Store::open(folder.path());
-    execute(&plan, &store, &launcher, &Options::default(), &FakeClock::new(), &mut ear).unwrap();
+    execute(&plan, &store, &launcher, &Options::default(), &FakeClock::new(), &UnknownMachine, &mut ear)
+        .unwrap();
     let expected = [
         "planned 2 0",
         "started None",

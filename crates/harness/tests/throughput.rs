@@ -15,6 +15,10 @@ use serde_json::{Value as Json, json};
 const MODES: [Mode; 3] = [Mode::Train, Mode::Forward, Mode::Decode];
 const ROUNDS: u32 = 4;
 
+/// Calls of a layer that the comparison with the plain formulation makes: once fast and once plainly; of decoding a
+/// prefill of eight steps, four tokens, and the whole plainly.
+const GATE: [usize; 3] = [2, 2, 1 + 4 + 1];
+
 fn spec(modes: &[Mode], config: &Json) -> CellSpec {
     let mut spec = cell("echo", json!({"lag": 9, "classes": 4}));
     spec.model = model("leaky", config, 2, 6);
@@ -68,8 +72,12 @@ fn an_honest_model_has_no_error_and_the_same_checksums_again() {
 #[test]
 fn a_model_whose_outputs_change_is_an_error_from_then_on() {
     // Calls of a layer before the first round: of training the twin's five steps and a warm-up, of forward two passes,
-    // of decoding a prefill and two passes of sixteen tokens; then those of a round.
-    let calls = [(Mode::Train, 5 + 1, 1), (Mode::Forward, 2, 1), (Mode::Decode, 1 + 2 * 16, 16)];
+    // of decoding a prefill and two passes of sixteen tokens, each after those of the gate; then those of a round.
+    let calls = [
+        (Mode::Train, GATE[0] + 5 + 1, 1),
+        (Mode::Forward, GATE[1] + 2, 1),
+        (Mode::Decode, GATE[2] + 1 + 2 * 16, 16),
+    ];
     for (index, (mode, before, round)) in calls.into_iter().enumerate() {
         for honest in [0, 2] {
             let from = 2 * (before + round * honest) + 1;
@@ -87,10 +95,27 @@ fn a_model_whose_outputs_change_is_an_error_from_then_on() {
 /// The state goes on as before, so the last token's outputs alone would not show it.
 #[test]
 fn a_single_wrong_token_among_those_decoded_is_an_error() {
-    let config = json!({"lies_from": 2 * (1 + 2 * 16 + 3), "lies_to": 2 * (1 + 2 * 16 + 4), "counter": 6});
+    let config = json!({"lies_from": 2 * (GATE[2] + 1 + 2 * 16 + 3), "lies_to": 2 * (GATE[2] + 1 + 2 * 16 + 4), "counter": 6});
     let found = rounds(&mut prepare(&spec(&[Mode::Decode], &config)), &[Mode::Decode]).remove(0);
     let wrong: Vec<bool> = found.iter().map(|round| !round.err.is_empty()).collect();
     assert_eq!(wrong, [true, false, false, false], "{found:?}");
+}
+
+/// It is wrong in the same way every time, so that only the plain formulation can tell.
+#[test]
+fn a_wrong_kernel_has_no_time_in_any_mode() {
+    for wrong in [0.01, -0.05] {
+        let mut bench = prepare(&spec(&MODES, &json!({ "wrong": wrong })));
+        for (mode, found) in MODES.iter().zip(rounds(&mut bench, &MODES)) {
+            assert!(
+                found.iter().all(|round| round.err.contains("the plain formulation's")),
+                "{mode:?}: {found:?}"
+            );
+        }
+    }
+    // What rounding may do is no error.
+    let mut bench = prepare(&spec(&MODES, &json!({ "wrong": 1e-5 })));
+    assert!(rounds(&mut bench, &MODES).iter().flatten().all(|round| round.err.is_empty()));
 }
 
 #[test]

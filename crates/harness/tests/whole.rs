@@ -6,6 +6,7 @@
 mod toy;
 
 use seqbench_harness::clock::FakeClock;
+use seqbench_harness::machine::UnknownMachine;
 use seqbench_harness::plan::plan;
 use seqbench_harness::run::{Cells, Launcher, Options, Outcome, Silent, Worker, execute, serve};
 use seqbench_record::{CellFiles, Purpose, Store};
@@ -36,7 +37,9 @@ fn cells(jobs: usize) -> Vec<CellFiles> {
     let store = Store::open(folder.path());
     let plan = plan("x", "x.toml", TEXT, &toy::registry(), &[]).unwrap();
     let options = Options { jobs, ..Options::default() };
-    let run = || execute(&plan, &store, &Threads, &options, &FakeClock::new(), &mut Silent).unwrap();
+    let run = || {
+        execute(&plan, &store, &Threads, &options, &FakeClock::new(), &UnknownMachine, &mut Silent).unwrap()
+    };
     let all = 4 * (2 + 2) + 2;
     let reasons = |store: &Store| {
         let cells = store.cells().unwrap();

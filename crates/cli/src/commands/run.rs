@@ -10,6 +10,7 @@ use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
 use seqbench_harness::clock::RealClock;
+use seqbench_harness::machine::RealMachine;
 use seqbench_harness::plan::{self, Cell, Experiment};
 use seqbench_harness::run::{Filter, Options, ProcessLauncher, execute};
 use seqbench_record::{CellFiles, Store};
@@ -137,8 +138,16 @@ fn run_one(
     }
     let outcome = {
         let mut progress = Progress::new(quiet);
-        execute(experiment, &store, &launcher, &options, &RealClock::new(), &mut progress)
-            .with_context(|| format!("cannot keep results in {}", folder.display()))?
+        execute(
+            experiment,
+            &store,
+            &launcher,
+            &options,
+            &RealClock::new(),
+            &RealMachine::new(),
+            &mut progress,
+        )
+        .with_context(|| format!("cannot keep results in {}", folder.display()))?
     };
     let cells = cells_of(experiment, &store)?;
     let files = write_report(&cells, folder)?;

@@ -6,6 +6,7 @@ use super::expand::TaskFacts;
 use crate::model::configured_cores;
 use crate::probe::{MOST_COMPONENTS, distances};
 use crate::spec::{AccuracySpec, Block, GradientSpec, Mode, ModelSpec, Stage, ThroughputSpec, TrainSpec};
+use crate::throughput::DECODED;
 use seqbench_core::{ConfiguredCore, Registry, Result};
 
 // Seconds, on one thread of the machine that the study ran on: others differ by one factor, which a run corrects by what
@@ -108,21 +109,29 @@ impl Work<'_> {
         seconds
     }
 
-    /// Seconds of all rounds of a timing cell.
+    /// Seconds of one pass of a mode over a batch; of decoding, of one token.
+    pub(super) fn pass(&self, mode: Mode, length: usize, batch: usize) -> f64 {
+        let steps = length as f64;
+        let tokens = match mode {
+            Mode::Train => 3.0 * steps,
+            Mode::Forward => steps,
+            Mode::Decode => 1.0,
+        };
+        batch as f64 * tokens * self.token(steps).seconds()
+    }
+
+    /// Seconds of a timing cell: its rounds, and the untimed passes that they are held against.
     pub(super) fn timing(&self, spec: &ThroughputSpec) -> f64 {
-        let length = spec.length as f64;
-        let passes = f64::from(spec.rounds + spec.warmup + 1) * spec.batch as f64;
-        let tokens: f64 = spec
-            .modes
-            .iter()
-            .map(|mode| match mode {
-                Mode::Train => 3.0 * length,
-                Mode::Forward => length,
-                Mode::Decode => 1.0,
-            })
-            .sum();
-        // Decoding needs its context once.
-        (passes * tokens + length) * self.token(length).seconds()
+        let passes = f64::from(spec.rounds + spec.warmup);
+        let of = |mode| self.pass(mode, spec.length, spec.batch);
+        let seconds = spec.modes.iter().map(|mode| match mode {
+            // A twin takes every step first.
+            Mode::Train => 2.0 * passes * of(Mode::Train),
+            Mode::Forward => (passes + 1.0) * of(Mode::Forward),
+            // Its context comes once.
+            Mode::Decode => (passes + 1.0) * DECODED as f64 * of(Mode::Decode) + of(Mode::Forward),
+        });
+        seconds.sum()
     }
 }
 

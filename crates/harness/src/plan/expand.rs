@@ -18,7 +18,6 @@ const MAX_CELLS: usize = 20_000;
 /// All groups of a document.
 pub(super) struct Expanded {
     pub(super) notes: Vec<String>,
-    pub(super) max_seconds: Option<f64>,
     pub(super) groups: Vec<Group>,
 }
 
@@ -119,7 +118,13 @@ pub(super) fn expand(document: &Document, registry: &Registry) -> Result<Expande
         );
     }
     groups.extend(timing::groups(&mut expansion, range)?);
-    Ok(Expanded { notes: expansion.notes, max_seconds: expansion.measure.max_seconds, groups })
+    let limit = expansion.measure.max_seconds.unwrap_or(f64::INFINITY);
+    for cell in groups.iter_mut().flat_map(|group| group.trials.iter_mut().chain(&mut group.finals)) {
+        if let Some(seconds) = cell.predicted_seconds.filter(|seconds| *seconds > limit) {
+            cell.beyond = Some(format!("predicted {seconds:.0} s, above the limit of {limit} s"));
+        }
+    }
+    Ok(Expanded { notes: expansion.notes, groups })
 }
 
 impl<'a> Expansion<'a> {
@@ -330,6 +335,7 @@ impl<'a> Expansion<'a> {
             labels: Labels { seed: u64::from(spec.seed), ..labels.clone() },
             spec,
             predicted_seconds: Some(seconds),
+            beyond: None,
         };
         let mut trials = Vec::new();
         if let Rate::Select { select, trials: count } = &spec.train.lr {

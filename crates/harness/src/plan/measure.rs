@@ -14,17 +14,32 @@ pub(super) struct Measure {
     pub(super) accuracy: Option<AccuracySpec>,
     /// Gradient probes.
     pub(super) gradients: Option<GradientSpec>,
-    /// Timed passes, once a length; `length` holds the length.
-    pub(super) throughput: Vec<ThroughputSpec>,
+    /// Timed passes, one mode each.
+    pub(super) throughput: Vec<Timed>,
     /// Cells predicted above this are skipped.
     pub(super) max_seconds: Option<f64>,
+}
+
+/// Passes of one mode at one size.
+pub(super) struct Timed {
+    /// What is timed: one mode.
+    pub(super) spec: ThroughputSpec,
+    /// Skipped where a pass is predicted above this.
+    pub(super) max_pass_seconds: f64,
+}
+
+impl Timed {
+    /// The mode.
+    pub(super) fn mode(&self) -> Mode {
+        self.spec.modes[0]
+    }
 }
 
 /// Resolves `[measure]`. Accuracy is measured where nothing else is asked for.
 pub(super) fn resolve(value: Option<&Value>) -> Result<Measure> {
     let mut section = Section::new(value, "measure")?;
     let gradients = switched(&mut section, "gradients", read_gradients)?.flatten();
-    let throughput = switched(&mut section, "throughput", read_throughput)?.flatten().unwrap_or_default();
+    let throughput = throughput(&mut section)?;
     let default = gradients.is_none() && throughput.is_empty();
     let stated = switched(&mut section, "accuracy", read_accuracy)?;
     let accuracy = match stated {
@@ -47,19 +62,19 @@ fn switched<T>(
     key: &str,
     read: impl Fn(Section) -> Result<T>,
 ) -> Result<Option<Option<T>>> {
-    let Some(entry) = section.take(key) else { return Ok(None) };
-    Ok(Some(match &entry.value.data {
-        Data::Bool(false) => None,
-        Data::Bool(true) => Some(read(Section::new(None, key)?)?),
-        Data::Table(_) => Some(read(Section::new(Some(&entry.value), key)?)?),
+    section.take(key).map(|entry| switch(&entry, key, read)).transpose()
+}
+
+fn switch<T>(entry: &Entry, key: &str, read: impl Fn(Section) -> Result<T>) -> Result<Option<T>> {
+    match &entry.value.data {
+        Data::Bool(false) => Ok(None),
+        Data::Bool(true) => read(Section::new(None, key)?).map(Some),
+        Data::Table(_) => read(Section::new(Some(&entry.value), key)?).map(Some),
         _ => {
             let found = found(&entry.value);
-            return refuse(
-                format!("`{key}` must be true, false or a table, found {found}"),
-                &entry.value.span,
-            );
+            refuse(format!("`{key}` must be true, false or a table, found {found}"), &entry.value.span)
         }
-    }))
+    }
 }
 
 fn read_accuracy(mut section: Section) -> Result<AccuracySpec> {
@@ -97,27 +112,71 @@ fn stage(item: &Entry) -> Result<Stage> {
     }
 }
 
-fn read_throughput(mut section: Section) -> Result<Vec<ThroughputSpec>> {
+/// One table, or a list of them: together no cell twice.
+fn throughput(section: &mut Section) -> Result<Vec<Timed>> {
+    let Some(entry) = section.take("throughput") else { return Ok(Vec::new()) };
+    if entry.value.as_array().is_none() {
+        return Ok(switch(&entry, "throughput", read_throughput)?.unwrap_or_default());
+    }
+    let mut all: Vec<Timed> = Vec::new();
+    for item in items(&entry)? {
+        for timed in read_throughput(Section::new(Some(&item.value), "throughput")?)? {
+            if all.iter().any(|own| own.spec == timed.spec) {
+                let ThroughputSpec { length, batch, .. } = timed.spec;
+                let message = format!(
+                    "`{}` at length {length} and batch {batch} stands in `throughput` twice",
+                    timed.mode().name()
+                );
+                return refuse(message, &item.value.span);
+            }
+            all.push(timed);
+        }
+    }
+    Ok(all)
+}
+
+fn read_throughput(mut section: Section) -> Result<Vec<Timed>> {
     let words = [("train", Mode::Train), ("forward", Mode::Forward), ("decode", Mode::Decode)];
     let modes =
         section.take("modes").map(|entry| distinct(&entry, |item| word("modes", &item.value, &words)));
     let modes = modes.transpose()?.unwrap_or_else(|| words.map(|(_, mode)| mode).to_vec());
     let lengths = section.take("lengths").map(|entry| distinct(&entry, |item| whole(item, 1..=MAX_LENGTH)));
     let lengths = lengths.transpose()?.unwrap_or_else(|| vec![64, 256, 1024]);
-    let batch = section.size("batch", 1..=65_536)?.unwrap_or(8);
+    let batches = one_or_several(&mut section, "batch", |item| whole(item, 1..=65_536))?;
     let rounds = section.whole("rounds", 1..=100_000)?.unwrap_or(7) as u32;
     let warmup = section.whole("warmup", 0..=100_000)?.unwrap_or(2) as u32;
-    let threads = section.whole("threads", 1..=1024)?.unwrap_or(1) as u32;
+    let threads = one_or_several(&mut section, "threads", |item| match item.value.as_str() {
+        Some(_) => word("threads", &item.value, &[("all", 0)]),
+        None => whole(item, 1..=1024),
+    })?;
+    let max_pass_seconds = section.real("max_pass_seconds", Limits::above(0.0, 1e9))?.unwrap_or(5.0);
     section.finish()?;
-    let of = |length: u64| ThroughputSpec {
-        modes: modes.clone(),
-        length: length as usize,
-        batch,
-        rounds,
-        warmup,
-        threads,
-    };
-    Ok(lengths.into_iter().map(of).collect())
+    let mut all = Vec::new();
+    for threads in threads.unwrap_or_else(|| vec![1]) {
+        for &batch in batches.as_deref().unwrap_or(&[8]) {
+            for &length in &lengths {
+                for &mode in &modes {
+                    let (length, batch, threads) = (length as usize, batch as usize, threads as u32);
+                    let spec = ThroughputSpec { modes: vec![mode], length, batch, rounds, warmup, threads };
+                    all.push(Timed { spec, max_pass_seconds });
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A value, or a list of them.
+fn one_or_several<T: PartialEq>(
+    section: &mut Section,
+    key: &str,
+    read: impl Fn(&Entry) -> Result<T>,
+) -> Result<Option<Vec<T>>> {
+    let Some(entry) = section.take(key) else { return Ok(None) };
+    match entry.value.as_array() {
+        Some(_) => distinct(&entry, read).map(Some),
+        None => read(&entry).map(|one| Some(vec![one])),
+    }
 }
 
 /// The items of a list, read one by one; none may come twice.

@@ -21,7 +21,9 @@
 //! - `[match]`: `parameters`, `state_bytes` (after `context` steps, the task's own number) or `operations` (of a training
 //!   step), a number or the label of the model that the others are matched to. It finds every other model's width, and
 //!   then the ratio of its MLP;
-//! - `[measure]`: `accuracy`, `gradients`, `throughput`, each true, false or a table, and `max_seconds`.
+//! - `[measure]`: `accuracy`, `gradients`, `throughput`, each true, false or a table, and `max_seconds` of a cell.
+//!   `throughput` may be a list of tables; in each, `batch` and `threads` may be lists (a thread count may be `"all"`), and
+//!   a mode predicted above `max_pass_seconds` (5) a pass is skipped.
 
 mod cost;
 mod document;
@@ -69,8 +71,6 @@ pub struct Experiment {
     pub text: String,
     /// What the person should know of how it was read.
     pub notes: Vec<String>,
-    /// Cells predicted above this many seconds are skipped.
-    pub max_seconds: Option<f64>,
     /// Its groups.
     pub groups: Vec<Group>,
 }
@@ -80,7 +80,7 @@ pub struct Experiment {
 pub enum GroupKind {
     /// Trials and final cells of one (model, task, sweep point).
     Training,
-    /// Timing cells of all models at one length, whose rounds are interleaved.
+    /// Timing cells of all models in one mode, length, batch and number of threads, whose rounds are interleaved.
     Timing,
 }
 
@@ -91,7 +91,7 @@ pub struct Group {
     pub id: String,
     /// What it consists of.
     pub kind: GroupKind,
-    /// What its cells have in common; seed 0. Of a timing group, the length alone.
+    /// What its cells have in common; seed 0. Of a timing group, what is timed alone.
     pub labels: Labels,
     /// Trials of its selection; none where the rate is given.
     pub trials: Vec<Cell>,
@@ -112,8 +112,11 @@ pub struct Cell {
     pub labels: Labels,
     /// What it does.
     pub spec: CellSpec,
-    /// Seconds it will take on one thread, about: within a factor of two of the committed results. Used for order and for `measure.max_seconds` only.
+    /// Seconds it will take on one thread, about: within a factor of two of the committed results. Used for order and for
+    /// limits only.
     pub predicted_seconds: Option<f64>,
+    /// Why it is skipped: it is predicted above a stated limit.
+    pub beyond: Option<String>,
 }
 
 impl Experiment {
@@ -159,7 +162,6 @@ pub fn plan(
         minutes: document.minutes,
         text: kept,
         notes: expanded.notes,
-        max_seconds: expanded.max_seconds,
         groups: expanded.groups,
     })
 }

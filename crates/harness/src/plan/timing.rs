@@ -1,23 +1,26 @@
-//! Timing cells: every model, and every value of a sweep over models, at every length.
+//! Timing cells: every model, and every value of a sweep over models, in every mode at every length, batch and number of
+//! threads.
 
 use super::error::{Result, refuse};
 use super::expand::{Expansion, Point, product, setting_identity};
+use super::measure::Timed;
 use super::model::APPARATUS;
 use super::target::Place;
 use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity};
-use crate::spec::{Answers, CellSpec, MeasureSpec, Rate, Schedule, SeedRangeSpec, ThroughputSpec, TrainSpec};
+use crate::spec::{
+    Answers, CellSpec, MeasureSpec, Mode, Rate, Schedule, SeedRangeSpec, ThroughputSpec, TrainSpec,
+};
 use seqbench_record::{Coordinate, Labels, Purpose, hash};
 
-/// One group a length. The task gives the kinds of input and output only: it is the first, at the first point of its
+/// One group a mode and size. The task gives the kinds of input and output only: it is the first, at the first point of its
 /// sweep.
 pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Result<Vec<Group>> {
-    let lengths = expansion.measure.throughput.clone();
-    if lengths.is_empty() {
+    let timed = std::mem::take(&mut expansion.measure.throughput);
+    if timed.is_empty() {
         return Ok(Vec::new());
     }
     let document = expansion.document;
-    let mut all: Vec<(ThroughputSpec, Vec<Cell>)> =
-        lengths.into_iter().map(|length| (length, Vec::new())).collect();
+    let mut all: Vec<(Timed, Vec<Cell>)> = timed.into_iter().map(|timed| (timed, Vec::new())).collect();
     for model in 0..document.models.len() {
         let axes = expansion.applicable(model, 0)?;
         let of_task: Point<'_> = axes
@@ -38,9 +41,9 @@ pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Res
             let mut setting = expansion.setting(model, 0, &whole)?;
             let task_axes: Vec<&str> = of_task.iter().map(|(axis, _)| axis.key.as_str()).collect();
             setting.labels.coordinates.retain(|own| !task_axes.contains(&own.key.as_str()));
-            for (throughput, cells) in &mut all {
-                let seconds =
-                    cost::Work { spec: &setting.model.spec, cores: &setting.model.cores }.timing(throughput);
+            let work = cost::Work { spec: &setting.model.spec, cores: &setting.model.cores };
+            for (timed, cells) in &mut all {
+                let throughput = &timed.spec;
                 let spec = CellSpec {
                     model: setting.model.spec.clone(),
                     task: setting.task.spec.clone(),
@@ -54,19 +57,21 @@ pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Res
                     seed: 0,
                 };
                 let mut labels = setting.labels.clone();
-                labels.coordinates.push(length_coordinate(throughput));
+                labels.coordinates.extend(coordinates(throughput));
                 let id = identity(&spec);
                 if cells.iter().any(|cell| cell.id == id) {
                     let message = format!("`{}` has the settings of another model", labels.model);
                     return refuse(message, &document.models[model].span);
                 }
                 let group = setting_identity(&spec);
-                let predicted_seconds = Some(seconds);
-                cells.push(Cell { id, group, purpose: Purpose::Timing, labels, spec, predicted_seconds });
+                let predicted_seconds = Some(work.timing(throughput));
+                let beyond = beyond(&work, timed);
+                let purpose = Purpose::Timing;
+                cells.push(Cell { id, group, purpose, labels, spec, predicted_seconds, beyond });
             }
         }
     }
-    Ok(all.into_iter().map(|(throughput, cells)| group(&throughput, cells)).collect())
+    Ok(all.into_iter().map(|(timed, cells)| group(&timed.spec, cells)).collect())
 }
 
 fn group(throughput: &ThroughputSpec, finals: Vec<Cell>) -> Group {
@@ -74,15 +79,42 @@ fn group(throughput: &ThroughputSpec, finals: Vec<Cell>) -> Group {
         architecture: String::new(),
         model: String::new(),
         task: String::new(),
-        coordinates: vec![length_coordinate(throughput)],
+        coordinates: coordinates(throughput),
         seed: 0,
     };
     let id = hash(&serde_json::to_value(throughput).unwrap_or_default(), NUMERICS_VERSION);
     Group { id, kind: GroupKind::Timing, labels, trials: Vec::new(), finals }
 }
 
-fn length_coordinate(throughput: &ThroughputSpec) -> Coordinate {
-    Coordinate { key: "length".to_owned(), value: throughput.length.into() }
+/// What is timed, in the order in which a person would say it.
+fn coordinates(throughput: &ThroughputSpec) -> Vec<Coordinate> {
+    let threads = match throughput.threads {
+        0 => "all".into(),
+        threads => threads.into(),
+    };
+    let mode = throughput.modes.first().map_or("", |mode| mode.name()).into();
+    let (length, batch) = (throughput.length.into(), throughput.batch.into());
+    [("mode", mode), ("length", length), ("batch", batch), ("threads", threads)]
+        .map(|(key, value): (&str, serde_json::Value)| Coordinate { key: key.to_owned(), value })
+        .into()
+}
+
+/// Why a cell is skipped: a pass of it is predicted above the limit, or its share of what must come before the rounds.
+fn beyond(work: &cost::Work<'_>, timed: &Timed) -> Option<String> {
+    let ThroughputSpec { length, batch, rounds, .. } = timed.spec;
+    let of = |mode| work.pass(mode, length, batch);
+    let (mode, limit) = (timed.mode(), timed.max_pass_seconds);
+    let pass = of(mode);
+    let context = match mode {
+        Mode::Decode => of(Mode::Forward) / f64::from(rounds),
+        Mode::Train | Mode::Forward => 0.0,
+    };
+    if pass > limit {
+        return Some(format!("predicted {pass:.0} s a pass, above the limit of {limit} s"));
+    }
+    (context > limit).then(|| {
+        format!("its context is predicted to take {context:.0} s a round, above the limit of {limit} s")
+    })
 }
 
 /// A timed step costs the same at any rate and at any point of a run, so these do not tell timing cells apart; the

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 /// Starts workers.
 pub trait Launcher: Sync {
-    /// A worker whose process computes with this many threads.
+    /// A worker whose process computes with this many threads, or with as many as there are cores for 0.
     ///
     /// # Errors
     /// It could not be started.
@@ -34,6 +34,11 @@ impl Worker {
     /// A worker behind two pipes, whoever serves them.
     pub fn over(to: impl Write + Send + 'static, from: impl Read + Send + 'static) -> Self {
         Worker { to: Some(Box::new(to)), from: Box::new(BufReader::new(from)), process: None }
+    }
+
+    /// Its process, where it is one of its own.
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.child.id())
     }
 
     /// Sends a request.

@@ -8,6 +8,7 @@ mod cells;
 mod estimate;
 mod filter;
 pub mod launcher;
+mod noise;
 mod observer;
 mod pool;
 pub mod protocol;
@@ -25,6 +26,7 @@ pub use select::{ValidationScore, best};
 pub use worker::{Timed, Work, end_with_parent, serve};
 
 use crate::clock::Clock;
+use crate::machine::Machine;
 use crate::plan::{Cell, Experiment, GroupKind};
 use estimate::Estimate;
 use seqbench_record::{Result, Status, Store};
@@ -91,6 +93,7 @@ struct Run<'a> {
     experiment: &'a Experiment,
     store: &'a Store,
     launcher: &'a dyn Launcher,
+    machine: &'a dyn Machine,
     observer: &'a mut dyn Observer,
     estimate: Estimate<'a>,
     outcome: Outcome,
@@ -107,6 +110,7 @@ pub fn execute(
     launcher: &dyn Launcher,
     options: &Options,
     clock: &dyn Clock,
+    machine: &dyn Machine,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let wanted = |cell: &Cell| options.only.iter().all(|filter| filter.lets(cell));
@@ -115,13 +119,13 @@ pub fn execute(
         let finals: Vec<&Cell> = group.finals.iter().filter(|cell| wanted(cell)).collect();
         let mut missing = false;
         for cell in finals.iter().copied() {
-            let own = stands(experiment, store, options, cell)?;
+            let own = stands(store, options, cell)?;
             missing |= own == Standing::Missing;
             standing.insert(cell.id.as_str(), own);
         }
         // Trials decide finals; without a final to run they would decide nothing.
         for cell in group.trials.iter().filter(|_| !finals.is_empty()) {
-            let own = stands(experiment, store, options, cell)?;
+            let own = stands(store, options, cell)?;
             if missing || own != Standing::Missing {
                 standing.insert(cell.id.as_str(), own);
             }
@@ -132,8 +136,16 @@ pub fn execute(
     let missing =
         experiment.cells().filter(|cell| standing.get(cell.id.as_str()) == Some(&Standing::Missing));
     let estimate = Estimate::new(clock, missing.map(|cell| cell.predicted_seconds));
-    let mut run =
-        Run { experiment, store, launcher, observer, estimate, outcome: Outcome::default(), standing };
+    let mut run = Run {
+        experiment,
+        store,
+        launcher,
+        machine,
+        observer,
+        estimate,
+        outcome: Outcome::default(),
+        standing,
+    };
     let (mut missing, mut reused) = (0, 0);
     for own in run.standing.values() {
         match own {
@@ -146,21 +158,20 @@ pub fn execute(
     run.tell(&Event::Planned { missing, reused });
     for cell in experiment.cells() {
         if run.standing.get(cell.id.as_str()) == Some(&Standing::TooLong) {
-            let seconds = cell.predicted_seconds.unwrap_or_default();
-            run.end_without(cell, Status::Skipped, &format!("predicted {seconds:.0} s"))?;
+            run.end_without(cell, Status::Skipped, cell.beyond.as_deref().unwrap_or_default())?;
         }
     }
     pool::run(&mut run, options.jobs.max(1))?;
+    let mut conditions = timing::Conditions::default();
     for group in experiment.groups.iter().filter(|group| group.kind == GroupKind::Timing) {
-        timing::run(&mut run, group)?;
+        timing::run(&mut run, &mut conditions, group)?;
     }
     Ok(run.outcome)
 }
 
 /// Compares a cell with the store. A damaged cell counts as missing.
-fn stands(experiment: &Experiment, store: &Store, options: &Options, cell: &Cell) -> Result<Standing> {
-    let limit = experiment.max_seconds.unwrap_or(f64::INFINITY);
-    let too_long = cell.predicted_seconds.is_some_and(|seconds| seconds > limit);
+fn stands(store: &Store, options: &Options, cell: &Cell) -> Result<Standing> {
+    let too_long = cell.beyond.is_some();
     let missing = if too_long { Standing::TooLong } else { Standing::Missing };
     if options.fresh {
         return Ok(missing);

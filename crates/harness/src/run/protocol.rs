@@ -92,6 +92,9 @@ pub struct TimedRound {
     pub checksum: String,
     /// Empty, or why it is no time at all.
     pub err: String,
+    /// What a fixed piece of arithmetic took just before, in nanoseconds: the pace of the processor.
+    #[serde(default)]
+    pub pace_ns: u64,
 }
 
 /// What a cell has found: everything it writes but what its parent knows already.

@@ -3,6 +3,7 @@
 use super::protocol::{Encoded, Findings, Job, Progress, Reply, Request, TimedRound, receive, send};
 use crate::spec::{CellSpec, Mode};
 use seqbench_record::provenance;
+use std::hint::black_box;
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
 
@@ -22,6 +23,11 @@ pub trait Work {
 
     /// Instruction set of the kernels: `portable`, `avx2` or `avx512`.
     fn isa(&self) -> String;
+
+    /// What a fixed piece of arithmetic takes now, in nanoseconds: the pace of the processor before a round.
+    fn pace(&self) -> u64 {
+        pace()
+    }
 }
 
 /// A timing cell that is ready.
@@ -87,7 +93,8 @@ pub fn serve(work: &dyn Work, input: &mut dyn BufRead, output: &mut dyn Write) -
             Request::Round(mode) => match &mut timed {
                 None => Err("a round was asked for before its cell".to_owned()),
                 Some((ready, seconds)) => {
-                    let round = ready.round(mode);
+                    let pace_ns = work.pace();
+                    let round = ready.round(mode).map(|round| TimedRound { pace_ns, ..round });
                     *seconds += start.elapsed().as_secs_f64();
                     round.map(Reply::Round)
                 }
@@ -102,6 +109,19 @@ pub fn serve(work: &dyn Work, input: &mut dyn BufRead, output: &mut dyn Write) -
         send(output, &reply.unwrap_or_else(Reply::Failed))?;
     }
     Ok(())
+}
+
+/// Nanoseconds of a fixed chain of dependent multiplications. The first of two turns wakes the processor up.
+fn pace() -> u64 {
+    const TURNS: u64 = 20_000;
+    let mut took = 0;
+    for _ in 0..2 {
+        let start = Instant::now();
+        let chain = (0..TURNS).fold(1u64, |x, turn| black_box(x).wrapping_mul(0x5851_f42d_4c95_7f2d) ^ turn);
+        black_box(chain);
+        took = start.elapsed().as_nanos() as u64;
+    }
+    took
 }
 
 fn encode(found: Findings, work: &dyn Work, threads: u32, seconds: f64) -> Result<Box<Encoded>, String> {

@@ -44,6 +44,7 @@ pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-pub(crate) fn is_alone() -> bool {
+/// Whether this thread is within [`alone`].
+pub fn is_alone() -> bool {
     ALONE.get()
 }
