@@ -11,7 +11,7 @@ const MOST_SLOWDOWN: f64 = 1.15;
 /// The interquartile range may be this share of the median.
 const MOST_SPREAD: f64 = 0.2;
 /// Processor time is told in hundredths of a second: shares over less than this, in seconds, mean nothing.
-const SHORTEST_WINDOW: f64 = 0.5;
+const SHORTEST_WINDOW: f64 = 0.25;
 
 /// What held while the rounds of one cell were taken.
 #[derive(Clone, Debug, Default, PartialEq)]
