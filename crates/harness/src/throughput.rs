@@ -134,8 +134,8 @@ impl Bench {
                 self.context = Some(state);
             }
             self.highest = self.highest.max(memory::peak_bytes().unwrap_or(0));
-            let measured = memory::reset_peak();
-            let baseline = memory::resident_bytes();
+            // Without a mark to lower, what was needed so far is what the mode comes on top of.
+            let baseline = if memory::reset_peak() { memory::resident_bytes() } else { Some(self.highest) };
             match mode {
                 Mode::Train => {
                     let mut twin = build()?;
@@ -157,8 +157,7 @@ impl Bench {
                     }
                 }
             }
-            if let (true, Some(baseline_bytes), Some(peak_bytes)) = (measured, baseline, memory::peak_bytes())
-            {
+            if let (Some(baseline_bytes), Some(peak_bytes)) = (baseline, memory::peak_bytes()) {
                 self.memory.push(MemoryRow {
                     mode: mode.name().into(),
                     length: self.spec.length as u64,
