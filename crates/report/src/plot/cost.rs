@@ -41,7 +41,7 @@ fn time(mode: &str, rows: &[&ThroughputRow], summary: &Summary) -> Chart {
                     && scaling.setting.model == series.label
                     && scaling.setting.architecture == series.architecture
             });
-            series.note = fitted.map(|scaling| format!("exponent {}", fixed(scaling.exponent, 2)));
+            series.note = fitted.map(|scaling| format!("exponent {}", fixed(scaling.growth.exponent, 2)));
         }
     }
     let noted = panels.iter().flat_map(|panel| &panel.series).any(|series| series.note.is_some());

@@ -10,6 +10,7 @@ mod curves_by;
 mod extrapolation;
 mod gradients;
 mod reach;
+mod scaling;
 mod selection;
 mod setting;
 mod spectra;
@@ -27,12 +28,15 @@ pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use scaling::{
+    FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
+};
 pub use selection::{Candidate, Edge, Selection};
 pub use setting::{Setting, spelled};
 pub use spectra::{Spectrum, SpectrumValue};
 pub use study::{Measure, Study, StudyEntry, StudyRow};
 pub use theory::TheoryProfile;
-pub use throughput::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, ThroughputRow};
+pub use throughput::{Disturbance, FEWEST_ROUNDS, ThroughputRow};
 pub use training::{Selected, Stop};
 
 use crate::plot::place_of;
@@ -70,6 +74,8 @@ pub struct Summary {
     pub throughput: Vec<ThroughputRow>,
     /// Fitted growth of time with length.
     pub scalings: Vec<Scaling>,
+    /// Fitted growth of memory with length.
+    pub memory_scalings: Vec<Scaling>,
     /// Lengths at which two models take the same time.
     pub crossovers: Vec<Crossover>,
     /// The distinct machines and builds, with `wall_seconds` left at 0.
@@ -111,7 +117,8 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         theories: theory::take(&mut profiles),
         profiles,
         spectra: spectra::spectra(&finals),
-        scalings: throughput::scalings(&throughput),
+        scalings: scaling::scalings(&throughput),
+        memory_scalings: scaling::memory_scalings(&throughput),
         crossovers: crossovers::crossovers(&throughput),
         provenances: provenances(&sorted),
         warnings,
