@@ -9,7 +9,9 @@ mod curves;
 mod curves_by;
 mod extrapolation;
 mod gradients;
+mod memory;
 mod reach;
+mod run_cost;
 mod scaling;
 mod selection;
 mod setting;
@@ -27,7 +29,9 @@ pub use extrapolation::{EXTRAPOLATES, Extrapolation};
 pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };
+pub use memory::{BUDGETS, LongestLength, MemoryGrowth};
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use run_cost::{RunCost, ToSolve};
 pub use scaling::{
     FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
 };
@@ -76,6 +80,12 @@ pub struct Summary {
     pub scalings: Vec<Scaling>,
     /// Fitted growth of memory with length.
     pub memory_scalings: Vec<Scaling>,
+    /// Memory against length, and what fits in how much.
+    pub memory: Vec<MemoryGrowth>,
+    /// What runs cost, and what solving their task did.
+    pub run_costs: Vec<RunCost>,
+    /// Passes that were not timed, with the reason.
+    pub untimed: Vec<(Setting, String)>,
     /// Lengths at which two models take the same time.
     pub crossovers: Vec<Crossover>,
     /// The distinct machines and builds, with `wall_seconds` left at 0.
@@ -119,6 +129,9 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         spectra: spectra::spectra(&finals),
         scalings: scaling::scalings(&throughput),
         memory_scalings: scaling::memory_scalings(&throughput),
+        memory: memory::memory(&throughput),
+        run_costs: run_cost::run_costs(&finals, &accuracy),
+        untimed: timings.iter().filter_map(|files| untimed(files)).collect(),
         crossovers: crossovers::crossovers(&throughput),
         provenances: provenances(&sorted),
         warnings,
@@ -136,6 +149,12 @@ fn standing(a: &Cell, b: &Cell) -> Ordering {
         .then_with(|| a.labels.task.cmp(&b.labels.task))
         .then_with(|| place(a).cmp(&place(b)))
         .then_with(|| order::cells(a, b))
+}
+
+/// What a timing cell without rounds says of itself.
+fn untimed(files: &CellFiles) -> Option<(Setting, String)> {
+    let reason = files.cell.reason.clone().unwrap_or_else(|| "no reason stated".into());
+    files.timings.is_empty().then(|| (Setting::of(files), reason))
 }
 
 fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {

@@ -3,7 +3,7 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, integer, number_cell, word},
-    number,
+    fairness, number,
 };
 use crate::summary::{
     FEWEST_LENGTHS, FEWEST_ROUNDS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Setting,
@@ -74,9 +74,22 @@ pub fn throughput_table(summary: &Summary) -> Table {
     if rows.iter().any(|row| row.rounds < FEWEST_ROUNDS) {
         notes.push(format!("Few: below {FEWEST_ROUNDS} rounds, which enter no fit and no figure."));
     }
+    notes.extend(fairness::fairness(rows));
     notes.extend(noisy_note(rows));
+    notes.extend(untimed(&summary.untimed));
     notes.extend(build::provenance_note(&summary.provenances, true));
     build::table("throughput", "Throughput against length".into(), notes, rows, columns)
+}
+
+/// What was not timed: the first of them, with its reason, and how many there are.
+fn untimed(skipped: &[(Setting, String)]) -> Option<String> {
+    let (setting, reason) = skipped.first()?;
+    let name = [setting.model.clone(), setting.coordinates_text()].join(" ");
+    let others = match skipped.len() {
+        1 => String::new(),
+        count => format!("; and {} more", count - 1),
+    };
+    Some(format!("Not timed: {} ({reason}){others}.", name.trim()))
 }
 
 /// Growth of time with length.
@@ -90,7 +103,9 @@ pub fn scaling_table(summary: &Summary) -> Table {
         column("threads", Align::Right, Show::Varied, &["threads"], |row: &Scaling| {
             integer(row.threads.into())
         }),
-        column("exponent", Align::Right, Show::Always, &EXPONENT, |row: &Scaling| exponent(Some(row))),
+        column("exponent", Align::Right, Show::Always, &EXPONENT_NAMES, |row: &Scaling| {
+            exponent_of(Some(&row.growth))
+        }),
         column("over lengths", Align::Right, Show::Always, &["from_length", "to_length"], |row: &Scaling| {
             let Growth { from_length, to_length, .. } = row.growth;
             Cell {
@@ -138,17 +153,19 @@ pub fn scaling_table(summary: &Summary) -> Table {
 }
 
 /// Values of an exponent.
-pub(super) const EXPONENT: [&str; 4] = ["exponent", "exponent_error", "exponent_low", "exponent_high"];
+pub(super) const EXPONENT_NAMES: [&str; 4] = ["exponent", "exponent_error", "exponent_low", "exponent_high"];
 
 /// `1.22 ± 0.16`: with half its interval where there is one.
-pub(super) fn exponent(scaling: Option<&Scaling>) -> Cell {
-    let Some(growth) = scaling.map(|own| &own.growth) else {
-        return Cell { text: "–".into(), values: vec![Value::Missing; EXPONENT.len()] };
+pub(super) fn exponent_of(growth: Option<&Growth>) -> Cell {
+    let Some(growth) = growth else {
+        return Cell { text: "–".into(), values: vec![Value::Missing; EXPONENT_NAMES.len()] };
     };
     let interval = growth.exponent_interval;
     let text = match interval {
-        Some(ends) => format!("{:.2} ± {:.2}", growth.exponent, (ends.high - ends.low) / 2.0),
-        None => format!("{:.2}", growth.exponent),
+        Some(ends) => {
+            format!("{} ± {:.2}", number::hundredths(growth.exponent), (ends.high - ends.low) / 2.0)
+        }
+        None => number::hundredths(growth.exponent),
     };
     let ends = [interval.map(|ends| ends.low), interval.map(|ends| ends.high)];
     let mut values = vec![Value::Number(growth.exponent), build::number_value(growth.exponent_error)];

@@ -6,7 +6,7 @@ use crate::table::{
     Align, Cell, Table, Value,
     build::{self, Show, column, integer, number_cell, word},
     number,
-    throughput::{EXPONENT, exponent, noisy_note},
+    throughput::{EXPONENT_NAMES, exponent_of, noisy_note},
 };
 
 /// Most lengths that become columns.
@@ -61,9 +61,9 @@ pub(super) fn table(summary: &Summary) -> Table {
             "exponent",
             Align::Right,
             Show::Always,
-            &[&EXPONENT[..], &["exponent_points"]].concat(),
+            &[&EXPONENT_NAMES[..], &["exponent_points"]].concat(),
             |row: &Row<'_>| {
-                let mut cell = exponent(row.scaling);
+                let mut cell = exponent_of(row.scaling.map(|own| &own.growth));
                 cell.values
                     .push(row.scaling.map_or(Value::Missing, |own| Value::Integer(own.growth.points as u64)));
                 cell
