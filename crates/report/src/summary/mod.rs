@@ -4,6 +4,7 @@
 //! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear in [`Selection`] and nowhere else.
 
 mod accuracy;
+mod choose;
 mod crossovers;
 mod curves;
 mod curves_by;
@@ -22,6 +23,7 @@ mod throughput;
 mod training;
 
 pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
+pub use choose::{Ability, Choice, Guess, Wish, choose};
 pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};

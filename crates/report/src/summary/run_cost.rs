@@ -58,7 +58,7 @@ fn to_solve(runs: &[&CellFiles]) -> Option<ToSolve> {
     let solved_at =
         |files: &&&CellFiles| fact(files, "steps_to_solve").is_some() && files.cell.status == Status::Done;
     let (solved, unsolved): (Vec<&CellFiles>, Vec<&CellFiles>) =
-        runs.iter().partition(|files| solved_at(&files));
+        runs.iter().partition(|files| solved_at(files));
     let steps: Vec<f64> = solved.iter().filter_map(|files| fact(files, "steps_to_solve")).collect();
     let spent: Vec<f64> = unsolved.iter().filter_map(|files| steps_run(files)).collect();
     let seconds: Vec<(f64, bool)> = solved.iter().filter_map(|files| seconds_to_solve(files)).collect();

@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod build;
+mod choose;
 mod crossovers;
 mod digest;
 mod efficiency;
@@ -31,6 +32,7 @@ mod md;
 mod text;
 
 pub use accuracy::accuracy_table;
+pub use choose::choose_table;
 pub use crossovers::crossover_table;
 pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
