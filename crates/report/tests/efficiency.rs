@@ -10,7 +10,8 @@ use cells::{cell, diverged_at, rounds, solved_at, timed};
 use passes::{experiment, pass, skipped};
 use read::{field, named};
 use seqbench_record::{CellFiles, ConditionRow};
-use seqbench_report::table::{Format, TEXT_WIDTH, Table, Value, digest, tables};
+use seqbench_report::summary::{repeats, summarise};
+use seqbench_report::table::{Format, TEXT_WIDTH, Table, Value, digest, repeat_table, tables};
 
 fn number(value: &Value) -> f64 {
     match value {
@@ -145,4 +146,24 @@ fn half_unsolved_or_more_leave_a_bound() {
     let untimed = named(&[run(0, 0.0, Some(500.0))], "time-to-accuracy");
     assert_eq!(only(&untimed), ["lstm", "30", "1/1 (21–100 %)", "500"]);
     assert!(tables(&[cell("lstm", 0, &[])]).is_empty());
+}
+
+#[test]
+fn two_runs_of_the_same_are_set_side_by_side() {
+    let (first, mut second) = (experiment(&[1]), experiment(&[1]));
+    for files in second.iter_mut().filter(|files| files.cell.labels.model == "ssm") {
+        files.timings.iter_mut().for_each(|row| row.ns = row.ns * 6 / 5);
+    }
+    let rows = repeats(&summarise(&first), &summarise(&second));
+    let table = repeat_table(&rows);
+    assert_eq!(table.rows.len(), passes::MODELS.len() * 3 * passes::LENGTHS.len());
+    let apart = |model: &str| {
+        let of = rows.iter().filter(|row| row.setting.model == model);
+        of.filter(|row| row.covers_one == Some(false)).count()
+    };
+    assert_eq!((apart("ssm"), apart("lstm")), (3 * passes::LENGTHS.len(), 0));
+    assert!(table.notes.iter().any(|note| note == "120 of 144 intervals hold 1."), "{:?}", table.notes);
+    let text = table.render(Format::Md);
+    assert!(text.contains("| 1.200 (") && text.contains(" | no |"), "{text}");
+    assert!(!table.is_deterministic());
 }

@@ -12,6 +12,7 @@ mod extrapolation;
 mod gradients;
 mod memory;
 mod reach;
+mod repeats;
 mod run_cost;
 mod scaling;
 mod selection;
@@ -33,6 +34,7 @@ pub use gradients::{
 };
 pub use memory::{BUDGETS, LongestLength, MemoryGrowth};
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use repeats::{Repeat, repeats};
 pub use run_cost::{RunCost, ToSolve};
 pub use scaling::{
     FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
