@@ -72,7 +72,7 @@ pub struct Choice {
 /// each by the time of a training step.
 ///
 /// Between measured lengths values lie on straight lines of log–log; beyond, they follow the fitted exponent (below the
-/// shortest, and of a state, the nearest two lengths). What was measured at another batch is scaled in proportion, its fixed
+/// shortest, of a state and of a curve that still bends, the nearest two lengths). What was measured at another batch is scaled in proportion, its fixed
 /// part with it. Another number of threads says nothing.
 pub fn choose(summary: &Summary, wish: &Wish) -> Vec<Choice> {
     let mut settings: Vec<&Setting> = Vec::new();
@@ -144,7 +144,7 @@ fn at_batch(
     let nearest = known.iter().map(|(row, _)| row.batch).min_by(|a, b| far(*a).total_cmp(&far(*b)))?;
     let curve: Vec<_> = known.into_iter().filter(|(row, _)| row.batch == nearest).collect();
     let points: Vec<(f64, f64)> = curve.iter().map(|(row, (value, _))| (row.length as f64, *value)).collect();
-    let exponent = scalings.iter().find(|own| own.is_of(curve[0].0)).map(|own| own.growth.exponent);
+    let exponent = scalings.iter().find(|own| own.is_of(curve[0].0)).map(|own| own.growth.onward());
     let guess = at_length(&points, wish.length as f64, exponent)?;
     let predicted = curve.iter().any(|(_, (_, predicted))| *predicted);
     Some(Guess {

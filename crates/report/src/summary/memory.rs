@@ -118,6 +118,8 @@ fn longest(bytes: f64, line: Line, power: Option<&Growth>, points: &[(f64, f64)]
         return (last.1 <= bytes).then_some(f64::INFINITY);
     }
     let length = match power {
+        // Beyond what was measured a bend goes on as it last did.
+        Some(power) if bytes > last.1 => last.0 * (bytes / last.1).powf(1.0 / power.onward()),
         Some(power) => 10f64.powf((bytes.log10() - power.log10_factor) / power.exponent),
         None => (bytes - line.intercept) / line.slope,
     };

@@ -47,6 +47,8 @@ pub struct Growth {
     pub exponent_error: Option<f64>,
     /// Its [`LEVEL`] t interval, of two degrees of freedom less than lengths; none where there is no error.
     pub exponent_interval: Option<Interval>,
+    /// The local exponent between the last two lengths.
+    pub last_exponent: f64,
     /// log10 of the fitted quantity at length 1.
     pub log10_factor: f64,
     /// Change of the local exponent over one decade of length, by a parabola; none below [`FEWEST_TESTED`] lengths.
@@ -58,6 +60,15 @@ pub struct Growth {
 }
 
 impl Growth {
+    /// The exponent by which to go beyond the last length: that of the fit, or of a curve that still bends the last local one,
+    /// since the fit's lies behind it.
+    pub fn onward(&self) -> f64 {
+        match self.straightness {
+            Straightness::Bending => self.last_exponent,
+            Straightness::Straight | Straightness::Untested => self.exponent,
+        }
+    }
+
     /// The fitted quantity at a length.
     pub fn at(&self, length: f64) -> f64 {
         10f64.powf(self.log10_factor + self.exponent * length.log10())
@@ -126,6 +137,7 @@ pub(crate) fn growth(points: &[(u64, f64)]) -> Option<Growth> {
     let fitted = &logs[from..];
     let line = least_squares(fitted)?;
     let bent = curvature(fitted);
+    let last_exponent = least_squares(&logs[logs.len() - 2..])?.slope;
     let error = slope_error(fitted).filter(|_| fitted.len() >= FEWEST_TESTED);
     Some(Growth {
         from_length: points[from].0,
@@ -138,6 +150,7 @@ pub(crate) fn growth(points: &[(u64, f64)]) -> Option<Growth> {
             let half = student_quantile(0.5 + LEVEL / 2.0, fitted.len() as f64 - 2.0)? * error;
             Some(Interval { low: line.slope - half, high: line.slope + half })
         }),
+        last_exponent,
         log10_factor: line.intercept,
         bend: bent.map(|bent| 2.0 * bent.value),
         bend_interval: bent
@@ -210,6 +223,7 @@ mod tests {
         assert_eq!((short.straightness, short.points), (Straightness::Bending, FEWEST_TESTED), "{short:?}");
         assert!(short.exponent > 1.3 && short.exponent < 1.9, "{short:?}");
         assert!(short.bend.unwrap() > NEGLIGIBLE_BEND);
+        assert!(short.onward() > short.exponent && short.onward() < 2.0, "{short:?}");
         let exponents: Vec<f64> = [12, 15, 18, 21]
             .map(|last| of_curve(&(4..=last).map(|bits| 1 << bits).collect::<Vec<u64>>(), square).exponent)
             .into();

@@ -26,7 +26,7 @@ pub fn choose_table(choices: &[Choice], wish: &Wish) -> Table {
         "Whether training and decoding fit, and in what: the process before the pass with what was measured above it, or with \
          the state of every sequence. Step, forward, token: a training step, a forward pass, one decoded token."
             .into(),
-        "~: beyond the lengths measured, by the fitted exponent; in proportion from another batch; or predicted. –: not known."
+        "~: beyond the lengths measured, by the fitted exponent (where a curve still bends, by its last two lengths); in proportion from another batch; or predicted. –: not known."
             .into(),
         "Reach at 80 % of the seeds, ✓ where it is the length asked for or more, ✗ where not; else the mean over seeds.".into(),
     ];

@@ -21,7 +21,10 @@ pub fn memory_table(summary: &Summary) -> Table {
         }),
         column("growth", Align::Right, Show::Always, &["bytes_a_step_and_sequence"], |row: &MemoryGrowth| {
             let text = match (row.step_bytes, row.growth) {
-                (Some(_), Some(growth)) if row.is_power => format!("∝ length^{:.2}", growth.exponent),
+                (Some(_), Some(growth)) if row.is_power => {
+                    let bends = growth.straightness == Straightness::Bending;
+                    format!("{}^{:.2}", if bends { "bends, " } else { "∝ length" }, growth.exponent)
+                }
                 (Some(bytes), _) => number::bytes(bytes.round()),
                 (None, _) => "–".into(),
             };
@@ -79,10 +82,10 @@ pub fn memory_table(summary: &Summary) -> Table {
     let notes = vec![
         "Training and forward passes: resident memory above that before the pass; decoding: state, counted. Growth is a step \
          and sequence, fixed that of the whole batch at length 0, by least squares; a power of the length where that is \
-         twice as near."
+         twice as near; bends: not even over the last lengths."
             .into(),
         "In so many GiB: the longest length whose memory, with that of the process before the pass (of decoding, whose state \
-         alone), fits by that fit; ~ outside the lengths measured, any where it does not \
+         alone), fits by that fit (beyond a bend by the last two lengths); ~ outside the lengths measured, any where it does not \
          grow. Predicted: over measured, at the longest length."
             .into(),
     ];
