@@ -108,6 +108,7 @@ fn a_whole_experiment_has_every_figure() {
             "time-decode.svg",
             "tokens-per-second.svg",
             "memory-train.svg",
+            "memory-forward.svg",
         ]
     );
     for figure in &figures {
@@ -128,10 +129,10 @@ fn axes_say_what_they_show_and_in_which_unit() {
             &["training steps", "validation accuracy", "lag=10", "lag=100", "1500"],
         ),
         ("gradients-input.svg", &["at initialisation", "after training", "10⁻³⁰", "distance 0"]),
-        ("time-train.svg", &["length (steps)", "time per training step (ms)", "exponent 1.00", "1024"]),
+        ("time-train.svg", &["length (steps)", "time per training step (ms)", "fitted power", "1024"]),
         ("time-decode.svg", &["context length (steps)", "time per decoded token (µs)"]),
         ("tokens-per-second.svg", &["tokens per second", "100k"]),
-        ("memory-train.svg", &["peak memory (MB)"]),
+        ("memory-train.svg", &["memory above the baseline (MB)"]),
     ] {
         let svg = find(&figures, name);
         for word in words {

@@ -368,41 +368,6 @@ fn a_mode_whose_rounds_are_all_wrong_has_no_time() {
 }
 
 #[test]
-fn growth_is_fitted_over_the_upper_half_of_many_lengths_whether_one_cell_holds_the_lengths_or_each_its_own() {
-    // Constant below, then quadratic: 1024 → 2048 → 4096 quadruples.
-    let lengths = [(64, 100), (128, 100), (256, 100), (1024, 100), (2048, 400), (4096, 1600)];
-    let together =
-        vec![timed("transformer", &[], lengths.map(|(l, ns)| timing("forward", l, 1, 0, ns)).into())];
-    let apart: Vec<_> = lengths
-        .map(|(l, ns)| timed("transformer", &[("length", json!(l))], vec![timing("forward", l, 1, 0, ns)]))
-        .into();
-    for cells in [together, apart] {
-        let scaling = only(&summarise(&cells).scalings);
-        assert_eq!((scaling.from_length, scaling.to_length, scaling.points), (1024, 4096, 3));
-        close(scaling.exponent, 2.0);
-        assert_eq!(scaling.exponent_error, None, "three lengths say little of their scatter");
-    }
-}
-
-#[test]
-fn few_lengths_are_all_fitted_and_two_say_nothing() {
-    let fit = |times: &[(u64, u64)]| {
-        let rows = times.iter().map(|&(length, ns)| timing("forward", length, 1, 0, ns)).collect();
-        summarise(&[timed("rnn", &[], rows)]).scalings
-    };
-    assert_eq!(fit(&[(10, 70), (100, 700)]), []);
-    let three = only(&fit(&[(10, 70), (100, 700), (1000, 7000)]));
-    assert_eq!((three.points, three.from_length, three.exponent_error), (3, 10, None));
-    close(three.exponent, 1.0);
-    // In decades: x 0, 1, 2, 3 and y 1, 3, 3, 5. Slope 6/5; residuals −0.2, 0.6, −0.6, 0.2, so 0.8/2/5 squared.
-    let four = only(&fit(&[(1, 10), (10, 1000), (100, 1000), (1000, 100_000)]));
-    close(four.exponent, 1.2);
-    close(four.exponent_error.unwrap(), 0.08f64.sqrt());
-    let five = only(&fit(&[(1, 1), (2, 2), (4, 4), (8, 8), (16, 16)]));
-    assert_eq!((five.points, five.from_length), (5, 1));
-}
-
-#[test]
 fn models_stand_as_in_legends_and_modes_in_the_order_of_work() {
     let cells: Vec<_> = ["zeta", "ssm", "transformer", "lstm b", "lstm a", "rnn", "eta"]
         .map(|model| solved_at(model, 10, 0, 1.0))

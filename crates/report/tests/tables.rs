@@ -29,7 +29,7 @@ fn quick() -> Vec<CellFiles> {
         let rows = [64, 256, 1024]
             .into_iter()
             .flat_map(|length| {
-                (0..3)
+                (0..5)
                     .map(move |round| timing("train", length, 32, round, length * 10_000 + u64::from(round)))
             })
             .collect();
@@ -239,9 +239,9 @@ fn throughput_and_growth() {
         text.contains("| lstm | train | 64 | 640 µs | 640–640 µs | 3.20 M | 123 MB | 2.05 kB |"),
         "{text}"
     );
-    assert!(text.contains("All rows: batch 32, threads 1, rounds 3."), "{text}");
+    assert!(text.contains("All rows: batch 32, threads 1, rounds 5."), "{text}");
     let growth = named(&quick(), "scaling");
-    assert!(growth.render(Format::Md).contains("| lstm | train | 1.00 | 64–1024 | 3 |"));
+    assert!(growth.render(Format::Md).contains("| lstm | train | 1.00 | 64–1024 | 3 of 3 |"));
 
     let wrong = vec![
         timing("train", 64, 1, 0, 1000),
@@ -254,8 +254,7 @@ fn throughput_and_growth() {
 #[test]
 fn a_growth_of_four_lengths_has_its_standard_error() {
     let times = [(64, 1000), (128, 2000), (256, 5000), (512, 8000)];
-    let rows = times.map(|(length, ns)| timing("train", length, 1, 0, ns)).into();
-    let growth = named(&[timed("lstm", &[], rows)], "scaling");
+    let growth = named(&[timed("lstm", &[], rounds("train", 1, &times))], "scaling");
     // In octaves: x −1.5 … 1.5, y = log2 of 1, 2, 5, 8.
     let y = [1f64, 2.0, 5.0, 8.0].map(f64::log2);
     let slope = (-1.5 * y[0] - 0.5 * y[1] + 0.5 * y[2] + 1.5 * y[3]) / 5.0;
@@ -263,10 +262,10 @@ fn a_growth_of_four_lengths_has_its_standard_error() {
     let left: f64 = (0..4).map(|i| (y[i] - centre - slope * (i as f64 - 1.5)).powi(2)).sum();
     // Student's t of two degrees of freedom at 97.5 %.
     let half = 4.302_652_729_9 * (left / 2.0 / 5.0).sqrt();
-    let expected = format!("| lstm | train | {slope:.2} ± {half:.2} | 64–512 | 4 |");
+    let expected = format!("| lstm | train | {slope:.2} ± {half:.2} | 64–512 | 4 of 4 |");
     let text = growth.render(Format::Md);
     assert!(text.contains(&expected) && text.contains("t interval"), "{expected} {text}");
-    let two = vec![timing("train", 64, 1, 0, 1), timing("train", 128, 1, 0, 2)];
+    let two = rounds("train", 1, &[(64, 1), (128, 2)]);
     assert!(tables(&[timed("lstm", &[], two)]).iter().all(|table| table.name != "scaling"));
 }
 
@@ -339,7 +338,7 @@ fn the_digest_turns_sweeps_and_lengths_into_columns() {
     assert!(md.contains("at lag 100, layer 0") && md.contains("All rows: stage init, n 3."), "{md}");
     let md = digested(&quick(), "throughput").render(Format::Md);
     assert!(md.contains("| lstm | train | 640 µs | 2.56 ms | 10.2 ms | 1.00 | 2.05 kB |"), "{md}");
-    assert!(md.contains("Median of 3 rounds") && md.contains("fitted to 3 lengths"), "{md}");
+    assert!(md.contains("Median of 5 rounds") && md.contains("fitted to 3 lengths"), "{md}");
 }
 
 #[test]

@@ -21,12 +21,25 @@ pub(crate) struct Series {
     pub(crate) architecture: String,
     /// Small print under the label in the legend.
     pub(crate) note: Option<String>,
-    /// What stands for all seeds, such as their mean, by ascending `x`.
+    /// What stands for all seeds, such as their mean, by ascending `x` but for a trail.
     pub(crate) points: Vec<Point>,
     /// Each seed's own (x, y).
     pub(crate) seeds: Vec<Vec<(f64, f64)>>,
     /// The position of the point that was chosen among the others: a ring around it.
     pub(crate) ring: Option<f64>,
+    /// What the points are set beside, such as a fit: a thin dashed line, by ascending `x`.
+    pub(crate) guide: Vec<(f64, f64)>,
+    /// Points in an order of their own, such as by length, rather than along `x`: a thin line joins them, and the last is the
+    /// largest.
+    pub(crate) trail: bool,
+}
+
+/// Where two series meet: a small ring, with a word where there is room for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Crossing {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) label: Option<String>,
 }
 
 /// A level to compare with, such as chance: (x, y) by ascending `x`, drawn across where all `y` are equal.
@@ -45,6 +58,9 @@ pub(crate) struct Panel {
     pub(crate) levels: Vec<Level>,
     /// A position to compare with, such as the length trained for, with its name: a dotted upright line.
     pub(crate) mark: Option<(String, f64)>,
+    /// What the guides of its series are, for the legend.
+    pub(crate) guide: Option<String>,
+    pub(crate) crossings: Vec<Crossing>,
 }
 
 /// Which values get a tick.

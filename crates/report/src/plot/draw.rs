@@ -2,6 +2,7 @@
 
 use super::canvas::{Anchor, BLACK, Canvas, Font};
 use super::chart::{Chart, Panel, Point, Seeds, TickRule};
+use super::crossings::draw_crossings;
 use super::field::{COLUMN, Field};
 use super::layout::{
     EDGE, LABEL, Layout, SUBTITLE, Span, TICK, TITLE, WIDTH, arrange, columns, header, panel_height,
@@ -55,6 +56,7 @@ pub(crate) fn draw(chart: &Chart, palette: &Palette) -> Option<String> {
         field.draw_mark(&mut canvas, panel);
         field.draw_levels(&mut canvas, panel, &names);
         field.draw_models(&mut canvas, panel, chart.seeds, palette);
+        draw_crossings(&mut canvas, &field, &panel.crossings);
     }
     Some(canvas.into_svg(&chart.title))
 }
@@ -133,16 +135,17 @@ pub(crate) fn span_y(chart: &Chart) -> Option<Span> {
         [point.y, low, high]
     });
     let of_seeds = chart.series().flat_map(|series| series.seeds.iter().flatten()).map(|&(_, y)| y);
+    let of_guides = chart.series().flat_map(|series| series.guide.iter().map(|&(_, y)| y));
     let levels = chart.panels.iter().flat_map(|panel| &panel.levels);
     let of_levels = levels.flat_map(|level| level.points.iter().map(|&(_, y)| y));
-    Span::of(chart.y.scale, of_points.chain(of_seeds).chain(of_levels), 0.05)
+    Span::of(chart.y.scale, of_points.chain(of_seeds).chain(of_levels).chain(of_guides), 0.05)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plot::axis::Scale;
-    use crate::plot::chart::{Axis, Level, Series};
+    use crate::plot::chart::{Axis, Crossing, Level, Series};
 
     fn chart(seeds: Seeds) -> Chart {
         let series = ["rnn", "lstm"].map(|name| Series {
@@ -154,6 +157,8 @@ mod tests {
                 .to_vec(),
             seeds: vec![vec![(10.0, 0.9), (30.0, f64::NAN), (100.0, 0.5)]; 3],
             ring: None,
+            guide: Vec::new(),
+            trail: false,
         });
         let axis = |scale, range| Axis { label: "axis".into(), scale, range, rule: TickRule::Points };
         Chart {
@@ -167,6 +172,8 @@ mod tests {
                 series: series.to_vec(),
                 levels: vec![Level { label: "chance".into(), points: vec![(10.0, 0.1), (100.0, 0.1)] }],
                 mark: None,
+                guide: None,
+                crossings: Vec::new(),
             }],
         }
     }
@@ -203,6 +210,32 @@ mod tests {
         second.mark = Some(("trained length".into(), 100.0));
         chart.panels.push(second);
         assert!(draw(&chart, &palette()).unwrap().contains("trained length\n"));
+    }
+
+    #[test]
+    fn guides_are_named_and_stay_within_the_span_and_crossings_are_ringed() {
+        let mut chart = chart(Seeds::Lines);
+        let plain = draw(&chart, &palette()).unwrap();
+        chart.panels[0].guide = Some("fitted power".into());
+        chart.panels[0].series[0].guide = vec![(10.0, 0.2), (100.0, 0.8)];
+        let guided = draw(&chart, &palette()).unwrap();
+        assert!(!plain.contains("fitted power") && guided.contains("fitted power"));
+        let crossing = |label: Option<&str>| Crossing { x: 30.0, y: 0.5, label: label.map(String::from) };
+        chart.panels[0].crossings = vec![crossing(Some("31")), crossing(None)];
+        let ringed = draw(&chart, &palette()).unwrap();
+        assert!(ringed.contains(">\n31\n<"));
+        // A white rim and a black line for each of the two.
+        assert_eq!(ringed.matches("<polyline").count() - guided.matches("<polyline").count(), 4);
+    }
+
+    #[test]
+    fn a_trail_is_thin_and_its_last_point_the_largest() {
+        let mut chart = chart(Seeds::Lines);
+        let lines = |chart: &Chart| draw(chart, &palette()).unwrap().matches("stroke-width=\"28\"").count();
+        let joined = lines(&chart);
+        chart.panels[0].series.iter_mut().for_each(|series| series.trail = true);
+        // Swatches of the legend stay.
+        assert_eq!((lines(&chart) < joined, chart.panels[0].series.len()), (true, 2));
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn chart(task: &str, curves: &[&LearningCurve]) -> Option<Chart> {
             mark: loss
                 .and_then(|loss| first_fall(&loss.seeds))
                 .map(|step| ("loss down 10 %".to_owned(), step)),
+            ..Panel::default()
         }
     };
     let panels: Vec<Panel> = evidence.iter().take(MOST_PANELS).map(panel).collect();

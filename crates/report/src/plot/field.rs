@@ -4,7 +4,7 @@ use super::axis::Tick;
 use super::canvas::{Anchor, BLACK, Canvas, Dash, Font, Frame, Place, Stroke, WHITE};
 use super::chart::{Axis, Panel, Point, Seeds, Series};
 use super::layout::{Span, TICK};
-use super::legend::{MARK, level_stroke};
+use super::legend::{GUIDE, MARK, level_stroke};
 use super::palette::{Look, Palette};
 
 pub(crate) const GRID: Stroke =
@@ -37,7 +37,7 @@ impl Field {
     }
 
     /// The place of a value, not finite where it has none.
-    fn place(&self, x: f64, y: f64) -> Place {
+    pub(crate) fn place(&self, x: f64, y: f64) -> Place {
         let x = self.x.0.scale.coordinate(x).map_or(f64::NAN, |at| self.across(at));
         (x, self.height_of(y))
     }
@@ -117,6 +117,9 @@ impl Field {
         for &(series, look, shift) in &shifted {
             self.draw_mean(canvas, series, look, shift - aside);
         }
+        for &(series, look, _) in &shifted {
+            self.draw_guide(canvas, series, look);
+        }
         for &(series, look, shift) in shifted.iter().filter(|_| seeds != Seeds::Lines) {
             self.draw_dots(canvas, series, look, shift + aside, column * 0.4);
         }
@@ -171,6 +174,12 @@ impl Field {
                 self.draw_interval(canvas, place(point).0, low, high, look);
             }
         }
+        if series.trail {
+            let line: Vec<Place> = series.points.iter().map(place).collect();
+            let thin = Stroke { opacity: 0.6, ..Stroke::solid(look.color, 1.1) };
+            canvas.path_within(self.frame, &line, thin);
+            return;
+        }
         let solid = Stroke { dash: look.dash, ..Stroke::solid(look.color, 2.8) };
         let doubtful = Stroke { dash: Dash::Dotted, ..Stroke::solid(look.color, 1.6) };
         // Runs of segments of one kind, so that dashes do not start anew at every point.
@@ -188,6 +197,15 @@ impl Field {
         canvas.path_within(self.frame, &run, if kind { doubtful } else { solid });
     }
 
+    /// In a darker shade, so that it shows on the line that it follows.
+    fn draw_guide(&self, canvas: &mut Canvas, series: &Series, look: Look) {
+        let dark = |part: u8| (f64::from(part) * 0.45) as u8;
+        let (red, green, blue) = look.color;
+        let color = (dark(red), dark(green), dark(blue));
+        let line: Vec<Place> = series.guide.iter().map(|&(x, y)| self.place(x, y)).collect();
+        canvas.path_within(self.frame, &line, Stroke { color, ..GUIDE });
+    }
+
     fn draw_interval(&self, canvas: &mut Canvas, x: f64, low: f64, high: f64, look: Look) {
         let (low, high) = (self.height_of(low), self.height_of(high));
         let stroke = Stroke::solid(look.color, 1.5);
@@ -201,11 +219,12 @@ impl Field {
     fn draw_markers(&self, canvas: &mut Canvas, series: &Series, look: Look, shift: f64, seeds: Seeds) {
         let apart = match seeds {
             Seeds::Dots | Seeds::Scatter => 0.0,
+            Seeds::Lines if series.trail => 0.0,
             Seeds::Lines if series.points.len() <= 16 => 18.0,
             Seeds::Lines => 60.0,
         };
         let mut last: Option<Place> = None;
-        for point in &series.points {
+        for (number, point) in series.points.iter().enumerate() {
             let (x, y) = self.place(point.x, point.y);
             let at = (x + shift, y);
             let near = last.is_some_and(|last| (at.0 - last.0).hypot(at.1 - last.1) < apart);
@@ -214,7 +233,8 @@ impl Field {
             }
             let mut marker = look.marker;
             marker.hollow |= point.doubtful;
-            canvas.marker(at, 5.2, marker);
+            let small = series.trail && number + 1 < series.points.len();
+            canvas.marker(at, if small { 3.4 } else { 5.2 }, marker);
             if series.ring == Some(point.x) {
                 canvas.ring(at, RING);
             }

@@ -25,6 +25,9 @@ pub(crate) fn level_stroke(place: usize) -> Stroke {
 /// Stroke of a marked position.
 pub(crate) const MARK: Stroke = Stroke { color: GREY, opacity: 1.0, width: 1.8, dash: Dash::Dotted };
 
+/// Stroke of a guide; a series' own has its colour.
+pub(crate) const GUIDE: Stroke = Stroke { color: GREY, opacity: 1.0, width: 1.1, dash: Dash::Medium };
+
 /// Names of the levels of a chart, in the order in which they get their strokes.
 pub(crate) fn level_names(chart: &Chart) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
@@ -87,7 +90,12 @@ impl Legend {
             lines: wrap(&label, SIZE, WIDEST),
             notes: Vec::new(),
         });
-        Self { entries: models.chain(levels).chain(mark).collect() }
+        let guide = chart.panels.iter().find_map(|panel| panel.guide.as_ref()).map(|name| Entry {
+            swatch: Swatch::Level(GUIDE),
+            lines: wrap(name, SIZE, WIDEST),
+            notes: Vec::new(),
+        });
+        Self { entries: models.chain(levels).chain(mark).chain(guide).collect() }
     }
 
     /// Width of the column it takes beside a panel.

@@ -4,6 +4,7 @@
 //! draws charts and knows no measurement. The same cells give the same bytes.
 
 mod accuracy;
+mod accuracy_cost;
 mod by_distance;
 mod by_length;
 mod cost;
@@ -13,7 +14,9 @@ mod evidence;
 mod gain;
 mod gradients;
 mod heat;
+mod memory;
 mod norms;
+mod roofline;
 mod selection;
 mod spectrum;
 mod study;
@@ -22,10 +25,12 @@ mod trace;
 
 mod chart;
 mod names;
+mod passes;
 
 mod axis;
 mod canvas;
 mod categories;
+mod crossings;
 mod draw;
 mod field;
 mod layout;
@@ -82,7 +87,12 @@ impl Figure {
 /// - `evidence-<task>.svg`: gradient at the evidence through training, and when the loss first falls;
 /// - `norms-<task>.svg`: global gradient norms before clipping and after, where it did something;
 /// - `trace-<model>.svg`: gates, states and attention over one sequence;
-/// - `time-<mode>.svg`, `tokens-per-second.svg`, `memory-train.svg`: cost against length.
+/// - `accuracy-cost-<task>.svg`: reach or accuracy against the CPU time of a run, where there are two models and more;
+/// - `time-<mode>.svg`: time against length, with the fitted power and where two models take the same;
+/// - `tokens-per-second.svg`: of all modes;
+/// - `roofline.svg`: rate against operational intensity, beneath what the machine can do;
+/// - `memory-train.svg`, `memory-forward.svg`: memory above the baseline against length, beside what was predicted;
+/// - `state-vs-context.svg`: state of one sequence against context.
 pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     let summary = summarise(cells);
     let models = cells.iter().map(|files| &files.cell.labels);
@@ -102,6 +112,9 @@ pub fn figures(cells: &[CellFiles]) -> Vec<Figure> {
     figures.extend(evidence::figures(&summary, &palette));
     figures.extend(norms::figures(&summary, &palette));
     figures.extend(trace::figures(cells));
+    figures.extend(accuracy_cost::figures(&summary, &palette));
     figures.extend(cost::figures(&summary, &palette));
+    figures.extend(roofline::figures(&summary, &palette));
+    figures.extend(memory::figures(&summary, &palette));
     figures
 }

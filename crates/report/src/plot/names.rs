@@ -1,7 +1,7 @@
 //! Words of figures: axis labels with units, counts of seeds, file names; and grouping by them.
 
 use super::axis::Scale;
-use super::chart::{Level, Panel, Point, Series};
+use super::chart::{Crossing, Level, Panel, Point, Series};
 use crate::statistics::Estimate;
 use crate::summary::{Setting, metric_name};
 
@@ -146,6 +146,27 @@ impl Panels {
         self.panel(title).mark = Some((name.into(), x));
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.panels.len()
+    }
+
+    /// Changes every point.
+    pub(crate) fn points(&mut self, change: impl Fn(&mut Point)) {
+        let series = self.panels.iter_mut().flat_map(|panel| &mut panel.series);
+        series.flat_map(|series| &mut series.points).for_each(change);
+    }
+
+    /// What the guides of all panels are.
+    pub(crate) fn guide(&mut self, name: &str) {
+        self.panels.iter_mut().for_each(|panel| panel.guide = Some(name.into()));
+    }
+
+    /// A place where two series meet.
+    pub(crate) fn crossing(&mut self, title: &str, crossing: Crossing) {
+        self.panel(title).crossings.push(crossing);
+    }
+
     fn panel(&mut self, title: &str) -> &mut Panel {
         let place = self.panels.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
             self.panels.push(Panel { title: title.into(), ..Panel::default() });
@@ -158,10 +179,13 @@ impl Panels {
     pub(crate) fn finish(mut self) -> Vec<Panel> {
         for panel in &mut self.panels {
             for series in &mut panel.series {
-                series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+                if !series.trail {
+                    series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+                }
                 for seed in &mut series.seeds {
                     seed.sort_by(|a, b| a.0.total_cmp(&b.0));
                 }
+                series.guide.sort_by(|a, b| a.0.total_cmp(&b.0));
             }
             for level in &mut panel.levels {
                 level.points.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -57,6 +57,7 @@ fn chart(task: &str, before: &[&LearningCurve], after: &[&LearningCurve]) -> Opt
             }],
             levels: level(&after.seeds),
             mark: None,
+            ..Panel::default()
         }
     });
     let seeds = seeds_text(clipped.iter().map(|(own, _)| own.seeds.len()));

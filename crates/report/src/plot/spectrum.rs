@@ -71,6 +71,7 @@ fn plane(task: &str, rows: &[&Spectrum]) -> Option<Chart> {
                 }],
                 levels: vec![Level { label: "unit circle".into(), points: circle.clone() }],
                 mark: None,
+                ..Panel::default()
             });
             panels.len() - 1
         });
@@ -124,6 +125,7 @@ fn against_distance(task: &str, rows: &[&Spectrum]) -> Option<Chart> {
             }],
             levels: vec![Level { label: "gain".into(), points: vec![(1.0, 0.0)] }],
             mark: None,
+            ..Panel::default()
         }
     });
     Some(Chart {

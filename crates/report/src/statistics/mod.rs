@@ -2,10 +2,14 @@
 //!
 //! What cannot be said is absent, not zero: one seed has a mean and no interval, no seed has neither.
 
+mod censored;
+mod curvature;
 mod interval;
 mod line;
 mod location;
 
+pub use censored::Censored;
+pub use curvature::{Curvature, curvature};
 pub use interval::{Interval, LEVEL, median_interval, student_quantile, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};

@@ -2,7 +2,7 @@
 
 use super::Setting;
 use super::training::{Selected, Stop, selected, stop, stopped_early};
-use crate::statistics::{Estimate, SeedValue, Success, mean, median};
+use crate::statistics::{Censored, Estimate, SeedValue, Success, mean};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
 use serde_json::Value;
@@ -272,19 +272,8 @@ fn steps_to_solve(cells: &[&CellFiles], counts: &Counts) -> Option<StepsToSolve>
         .filter_map(stopped_early)
         .collect();
     let n = counts.done + counts.diverged;
-    let median_of = |mut steps: Vec<f64>| {
-        steps.resize(n, f64::INFINITY);
-        median(&steps).filter(|steps| steps.is_finite())
-    };
-    let lower = median_of([known.clone(), unknown].concat());
-    let upper = median_of(known.clone());
-    let certain = lower == upper;
-    (!known.is_empty()).then_some(StepsToSolve {
-        median: upper.filter(|_| certain),
-        at_least: lower.filter(|_| !certain),
-        solved: known.len(),
-        n,
-    })
+    let Censored { median, at_least } = Censored::new(&known, &unknown, n);
+    (!known.is_empty()).then_some(StepsToSolve { median, at_least, solved: known.len(), n })
 }
 
 pub(super) fn references(cells: &[&CellFiles]) -> Vec<Reference> {

@@ -50,8 +50,8 @@ struct Ratio {
 pub(crate) fn crossovers(rows: &[ThroughputRow]) -> Vec<Crossover> {
     let mut found = Vec::new();
     let mut curves: Vec<Vec<&ThroughputRow>> = Vec::new();
-    for row in rows.iter().filter(|row| row.median_ns.is_some()) {
-        match curves.iter_mut().find(|curve| same_curve(curve[0], row)) {
+    for row in rows.iter().filter(|row| row.sound_ns().is_some()) {
+        match curves.iter_mut().find(|curve| curve[0].is_on_curve_of(row)) {
             Some(curve) => curve.push(row),
             None => curves.push(vec![row]),
         }
@@ -67,13 +67,8 @@ pub(crate) fn crossovers(rows: &[ThroughputRow]) -> Vec<Crossover> {
     found
 }
 
-fn same_curve(a: &ThroughputRow, b: &ThroughputRow) -> bool {
-    a.setting == b.setting && comparable(a, b)
-}
-
 fn comparable(a: &ThroughputRow, b: &ThroughputRow) -> bool {
-    a.setting.experiment == b.setting.experiment
-        && (&a.mode, a.batch, a.threads) == (&b.mode, b.batch, b.threads)
+    a.setting.experiment == b.setting.experiment && a.is_measured_as(b)
 }
 
 fn crossover(first: &[&ThroughputRow], second: &[&ThroughputRow]) -> Option<Crossover> {
@@ -145,11 +140,9 @@ mod tests {
     fn rows(model: &str, time: impl Fn(f64) -> f64) -> Vec<ThroughputRow> {
         let setting = Setting {
             experiment: "quick".into(),
-            task: String::new(),
             architecture: model.into(),
             model: model.into(),
-            coordinates: Vec::new(),
-            group: String::new(),
+            ..Setting::default()
         };
         let row = |length: u64| {
             // Nine rounds, the second and the eighth a tenth off.
@@ -164,17 +157,9 @@ mod tests {
                 batch: 8,
                 threads: 1,
                 rounds: ns.len(),
-                errors: 0,
-                reasons: Vec::new(),
                 median_ns: median(&times),
-                q10_ns: None,
-                q90_ns: None,
-                tokens: 8 * length,
-                tokens_per_second: None,
-                peak_bytes: None,
-                baseline_bytes: None,
-                state_bytes: None,
                 ns,
+                ..ThroughputRow::default()
             }
         };
         [16, 64, 256, 1024].map(row).into()

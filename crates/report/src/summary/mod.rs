@@ -4,12 +4,17 @@
 //! [`Purpose::Timing`] cells towards throughput. Trials of a selection appear in [`Selection`] and nowhere else.
 
 mod accuracy;
+mod choose;
 mod crossovers;
 mod curves;
 mod curves_by;
 mod extrapolation;
 mod gradients;
+mod memory;
 mod reach;
+mod repeats;
+mod run_cost;
+mod scaling;
 mod selection;
 mod setting;
 mod spectra;
@@ -19,6 +24,7 @@ mod throughput;
 mod training;
 
 pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
+pub use choose::{Ability, Choice, Guess, Wish, choose};
 pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};
@@ -26,13 +32,19 @@ pub use extrapolation::{EXTRAPOLATES, Extrapolation};
 pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };
+pub use memory::{BUDGETS, LongestLength, MemoryGrowth};
 pub use reach::{EIGHTY_PERCENT, Reach, ReachPoint, Reaches};
+pub use repeats::{Repeat, repeats};
+pub use run_cost::{RunCost, ToSolve};
+pub use scaling::{
+    FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
+};
 pub use selection::{Candidate, Edge, Selection};
 pub use setting::{Setting, spelled};
 pub use spectra::{Spectrum, SpectrumValue};
 pub use study::{Measure, Study, StudyEntry, StudyRow};
 pub use theory::TheoryProfile;
-pub use throughput::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, ThroughputRow};
+pub use throughput::{Disturbance, FEWEST_ROUNDS, ThroughputRow};
 pub use training::{Selected, Stop};
 
 use crate::plot::place_of;
@@ -70,6 +82,14 @@ pub struct Summary {
     pub throughput: Vec<ThroughputRow>,
     /// Fitted growth of time with length.
     pub scalings: Vec<Scaling>,
+    /// Fitted growth of memory with length.
+    pub memory_scalings: Vec<Scaling>,
+    /// Memory against length, and what fits in how much.
+    pub memory: Vec<MemoryGrowth>,
+    /// What runs cost, and what solving their task did.
+    pub run_costs: Vec<RunCost>,
+    /// Passes that were not timed, with the reason.
+    pub untimed: Vec<(Setting, String)>,
     /// Lengths at which two models take the same time.
     pub crossovers: Vec<Crossover>,
     /// The distinct machines and builds, with `wall_seconds` left at 0.
@@ -111,7 +131,11 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
         theories: theory::take(&mut profiles),
         profiles,
         spectra: spectra::spectra(&finals),
-        scalings: throughput::scalings(&throughput),
+        scalings: scaling::scalings(&throughput),
+        memory_scalings: scaling::memory_scalings(&throughput),
+        memory: memory::memory(&throughput),
+        run_costs: run_cost::run_costs(&finals, &accuracy),
+        untimed: timings.iter().filter_map(|files| untimed(files)).collect(),
         crossovers: crossovers::crossovers(&throughput),
         provenances: provenances(&sorted),
         warnings,
@@ -129,6 +153,12 @@ fn standing(a: &Cell, b: &Cell) -> Ordering {
         .then_with(|| a.labels.task.cmp(&b.labels.task))
         .then_with(|| place(a).cmp(&place(b)))
         .then_with(|| order::cells(a, b))
+}
+
+/// What a timing cell without rounds says of itself.
+fn untimed(files: &CellFiles) -> Option<(Setting, String)> {
+    let reason = files.cell.reason.clone().unwrap_or_else(|| "no reason stated".into());
+    files.timings.is_empty().then(|| (Setting::of(files), reason))
 }
 
 fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// What the seeds of a row have in common.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Setting {
     /// Name of the experiment.
     pub experiment: String,

@@ -1,15 +1,33 @@
-//! Time and memory of a mode at a length, and how time grows with length.
+//! Time, memory and work of a mode at a length, beside what the machine can do and what disturbed it.
 
 use super::{Setting, setting::last_word};
-use crate::statistics::{Interval, LEVEL, least_squares, median, quantile, slope_error, student_quantile};
+use crate::statistics::{median, quantile};
 use seqbench_record::{CellFiles, TimingRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Fewest rounds that count from which a median is drawn or fitted through: of fewer, one disturbed round moves it.
+pub const FEWEST_ROUNDS: usize = 5;
+
+/// What the machine did while a row was measured, where the conditions say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Disturbance {
+    /// Whether even the best attempt was disturbed.
+    pub noisy: bool,
+    /// Cores that others kept busy.
+    pub foreign_cores: Option<f64>,
+    /// Median time of one fixed piece of arithmetic before each round over its least.
+    pub slowdown: Option<f64>,
+    /// Interquartile range of the rounds over their median.
+    pub spread: Option<f64>,
+    /// How often the rounds were taken.
+    pub attempts: Option<f64>,
+}
+
 /// Time and memory of one mode at one length.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ThroughputRow {
-    /// The setting, without a coordinate named `length` and without group.
+    /// The setting, without the coordinates that the row itself carries and without group.
     pub setting: Setting,
     /// `train`, `forward` or `decode`.
     pub mode: String,
@@ -41,40 +59,62 @@ pub struct ThroughputRow {
     pub peak_bytes: Option<u64>,
     /// Resident memory before it, in bytes.
     pub baseline_bytes: Option<u64>,
-    /// Bytes a model carries from one token to the next, from the facts of the cell.
+    /// Bytes a model carries from one token to the next, of one sequence, from the facts of the cell.
     pub state_bytes: Option<f64>,
+    /// Trainable numbers of the model.
+    pub parameters: Option<f64>,
+    /// Floating-point operations of one pass over the batch.
+    pub operations: Option<f64>,
+    /// Least bytes that one pass must move.
+    pub traffic_bytes: Option<f64>,
+    /// Predicted memory above that of the bare process, in bytes.
+    pub predicted_bytes: Option<f64>,
+    /// Measured multiply-add peak of as many threads, in 10⁹ operations a second.
+    pub peak_gflops: Option<f64>,
+    /// Measured bandwidth of as many threads, in 10⁹ bytes a second.
+    pub bandwidth_gb: Option<f64>,
+    /// Operations over the median, in 10⁹ a second.
+    pub gflops: Option<f64>,
+    /// [`ThroughputRow::gflops`] over the peak.
+    pub share_of_peak: Option<f64>,
+    /// [`ThroughputRow::gflops`] over the lesser of the peak and intensity times bandwidth (Williams, Waterman & Patterson
+    /// 2009).
+    pub share_of_roof: Option<f64>,
+    /// What the machine did meanwhile.
+    pub disturbance: Disturbance,
 }
 
-/// Fewest lengths a growth is fitted to: two always fit.
-pub const FEWEST_LENGTHS: usize = 3;
+impl ThroughputRow {
+    /// The median, where enough rounds count for it to be drawn or fitted through.
+    pub fn sound_ns(&self) -> Option<f64> {
+        self.median_ns.filter(|_| self.rounds >= FEWEST_ROUNDS)
+    }
 
-/// Lengths from which on the fit leaves the lower half out, where a constant start-up cost weighs most.
-pub const ENOUGH_TO_HALVE: usize = 6;
+    /// Highest resident memory above that just before, in bytes; none where it did not rise.
+    pub fn above_bytes(&self) -> Option<f64> {
+        let above = self.peak_bytes?.checked_sub(self.baseline_bytes?)?;
+        (above > 0).then_some(above as f64)
+    }
 
-/// Growth of the median time with length: time ∝ length^exponent, by least squares on log–log, over all lengths
-/// or, from [`ENOUGH_TO_HALVE`] on, over their upper half.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Scaling {
-    /// The setting, without a coordinate named `length` and without group.
-    pub setting: Setting,
-    /// `train`, `forward` or `decode`.
-    pub mode: String,
-    /// Sequences at once.
-    pub batch: u64,
-    /// Threads.
-    pub threads: u32,
-    /// Smallest length fitted.
-    pub from_length: u64,
-    /// Largest length fitted.
-    pub to_length: u64,
-    /// Lengths fitted.
-    pub points: usize,
-    /// The exponent: 1 is linear, 2 quadratic.
-    pub exponent: f64,
-    /// Its standard error, from the scatter about the line; none below four lengths.
-    pub exponent_error: Option<f64>,
-    /// Its [`LEVEL`] t interval, of two degrees of freedom less than lengths; none where there is no error.
-    pub exponent_interval: Option<Interval>,
+    /// Operations a byte moved.
+    pub fn intensity(&self) -> Option<f64> {
+        ratio(self.operations, self.traffic_bytes)
+    }
+
+    /// What no pass of this intensity can exceed on the machine: in 10⁹ operations a second.
+    pub fn roof_gflops(&self) -> Option<f64> {
+        Some(self.peak_gflops?.min(self.intensity()? * self.bandwidth_gb?))
+    }
+
+    /// Whether two rows are points of one curve over length.
+    pub fn is_on_curve_of(&self, other: &Self) -> bool {
+        self.setting == other.setting && self.is_measured_as(other)
+    }
+
+    /// Whether two rows are of one mode, batch and number of threads.
+    pub(crate) fn is_measured_as(&self, other: &Self) -> bool {
+        (&self.mode, self.batch, self.threads) == (&other.mode, other.batch, other.threads)
+    }
 }
 
 struct Rounds<'a> {
@@ -92,7 +132,7 @@ pub(crate) fn rows(cells: &[&CellFiles]) -> Vec<ThroughputRow> {
     let mut settings: Vec<Setting> = Vec::new();
     let mut found: BTreeMap<(usize, (usize, &str), u64, u32, u64), Rounds<'_>> = BTreeMap::new();
     for files in cells {
-        let setting = without_length(Setting::of(files));
+        let setting = without_own(Setting::of(files));
         let place = settings.iter().position(|known| *known == setting).unwrap_or_else(|| {
             settings.push(setting.clone());
             settings.len() - 1
@@ -117,40 +157,6 @@ pub(crate) fn rows(cells: &[&CellFiles]) -> Vec<ThroughputRow> {
     found.into_values().map(row).collect()
 }
 
-/// The growth of every setting, mode, batch and thread count with [`FEWEST_LENGTHS`] or more to fit.
-pub(crate) fn scalings(rows: &[ThroughputRow]) -> Vec<Scaling> {
-    let same = |a: &ThroughputRow, b: &ThroughputRow| {
-        a.setting == b.setting && a.mode == b.mode && a.batch == b.batch && a.threads == b.threads
-    };
-    rows.chunk_by(same).filter_map(scaling).collect()
-}
-
-fn scaling(rows: &[ThroughputRow]) -> Option<Scaling> {
-    let timed: Vec<_> = rows.iter().filter_map(|row| Some((row.length, row.median_ns?))).collect();
-    // The upper half includes the middle one.
-    let upper = if timed.len() < ENOUGH_TO_HALVE { &timed[..] } else { &timed[timed.len() / 2..] };
-    let points: Vec<_> = upper.iter().map(|(length, ns)| ((*length as f64).ln(), ns.ln())).collect();
-    let line = least_squares(&points).filter(|_| points.len() >= FEWEST_LENGTHS)?;
-    let first = rows.first()?;
-    let exponent_error = slope_error(&points).filter(|_| points.len() > FEWEST_LENGTHS);
-    let exponent_interval = exponent_error.and_then(|error| {
-        let half = student_quantile(0.5 + LEVEL / 2.0, points.len() as f64 - 2.0)? * error;
-        Some(Interval { low: line.slope - half, high: line.slope + half })
-    });
-    Some(Scaling {
-        setting: first.setting.clone(),
-        mode: first.mode.clone(),
-        batch: first.batch,
-        threads: first.threads,
-        from_length: upper.first()?.0,
-        to_length: upper.last()?.0,
-        points: upper.len(),
-        exponent: line.slope,
-        exponent_error,
-        exponent_interval,
-    })
-}
-
 /// The order of the modes a person thinks in, then any other by name.
 fn mode_order(mode: &str) -> (usize, &str) {
     (["train", "forward", "decode"].iter().position(|known| *known == mode).unwrap_or(3), mode)
@@ -171,7 +177,15 @@ fn row(rounds: Rounds<'_>) -> ThroughputRow {
         (row.mode.as_str(), row.length, row.batch) == (rounds.mode, rounds.length, rounds.batch)
     });
     let peak = memory.max_by_key(|row| row.peak_bytes);
-    ThroughputRow {
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.max_by(f64::total_cmp);
+    let fact = |name: &str| {
+        largest(&mut rounds.cells.iter().filter_map(|files| files.cell.facts.get(name).copied()))
+    };
+    let condition = |name: &str| {
+        let rows = rounds.cells.iter().flat_map(|files| &files.conditions);
+        largest(&mut rows.filter(|row| row.name == name).map(|row| row.value))
+    };
+    let mut row = ThroughputRow {
         rounds: ns.len(),
         errors,
         reasons,
@@ -182,23 +196,43 @@ fn row(rounds: Rounds<'_>) -> ThroughputRow {
         tokens_per_second: median_ns.filter(|ns| *ns > 0.0).map(|ns| tokens as f64 * 1e9 / ns),
         peak_bytes: peak.map(|row| row.peak_bytes),
         baseline_bytes: peak.map(|row| row.baseline_bytes),
-        state_bytes: rounds
-            .cells
-            .iter()
-            .filter_map(|files| files.cell.facts.get("state_bytes").copied())
-            .max_by(f64::total_cmp),
+        state_bytes: fact("state_bytes"),
+        parameters: fact("parameters"),
+        operations: fact("operations"),
+        traffic_bytes: fact("traffic_bytes"),
+        predicted_bytes: fact("memory_bytes"),
+        peak_gflops: condition("peak_gflops"),
+        bandwidth_gb: condition("bandwidth_gb"),
+        disturbance: Disturbance {
+            noisy: condition("noisy").is_some_and(|noisy| noisy > 0.0),
+            foreign_cores: condition("foreign_cores"),
+            slowdown: condition("slowdown"),
+            spread: condition("spread"),
+            attempts: condition("attempts"),
+        },
         setting: rounds.setting,
         mode: rounds.mode.into(),
         length: rounds.length,
         batch: rounds.batch,
         threads: rounds.threads,
         ns,
-    }
+        ..ThroughputRow::default()
+    };
+    // An operation a nanosecond is 10⁹ a second.
+    row.gflops = ratio(row.operations, row.median_ns);
+    row.share_of_peak = ratio(row.gflops, row.peak_gflops);
+    row.share_of_roof = ratio(row.gflops, row.roof_gflops());
+    row
 }
 
-/// Lengths stand in the rows themselves, whether one cell measured them all or each its own.
-fn without_length(setting: Setting) -> Setting {
+fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {
+    Some(above? / below.filter(|below| *below > 0.0)?)
+}
+
+/// What a row carries itself is no coordinate, whether one cell measured it all or each its own.
+fn without_own(setting: Setting) -> Setting {
+    const OWN: [&str; 5] = ["length", "lengths", "mode", "batch", "threads"];
     let mut coordinates = setting.coordinates;
-    coordinates.retain(|coordinate| !matches!(last_word(&coordinate.key), "length" | "lengths"));
+    coordinates.retain(|coordinate| !OWN.contains(&last_word(&coordinate.key)));
     Setting { coordinates, group: String::new(), ..setting }
 }

@@ -6,18 +6,24 @@
 
 mod accuracy;
 mod build;
+mod choose;
 mod crossovers;
 mod digest;
+mod efficiency;
 mod extrapolation;
+mod fairness;
 mod gradients;
+mod memory;
 mod number;
 mod reach;
+mod repeats;
 mod selection;
 mod signals;
 mod spectrum;
 mod study;
 mod theory;
 mod throughput;
+mod time_to_accuracy;
 mod training;
 
 mod csv;
@@ -27,16 +33,20 @@ mod md;
 mod text;
 
 pub use accuracy::accuracy_table;
+pub use choose::choose_table;
 pub use crossovers::crossover_table;
 pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
+pub use efficiency::efficiency_table;
 pub use extrapolation::extrapolation_table;
 pub use gradients::gradient_table;
 pub use json::to_json;
 pub use latex::to_latex;
 pub use md::to_md;
+pub use memory::memory_table;
 pub use number::{accuracy as accuracy_text, bytes, count, duration, short};
 pub use reach::reach_table;
+pub use repeats::repeat_table;
 pub use selection::selection_table;
 pub use signals::signals_table;
 pub use spectrum::spectrum_table;
@@ -45,6 +55,7 @@ pub(crate) use study::{entry_words, shown_words, task_words};
 pub use text::to_text;
 pub use theory::theory_table;
 pub use throughput::{scaling_table, throughput_table};
+pub use time_to_accuracy::time_to_accuracy_table;
 
 use crate::summary::{Summary, summarise};
 use seqbench_record::CellFiles;
@@ -53,7 +64,8 @@ use seqbench_record::CellFiles;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
-    /// `spectrum`, `signals`, `throughput`, `scaling`, `crossovers`.
+    /// `spectrum`, `signals`, `time-to-accuracy`, `throughput`, `efficiency`, `scaling`, `crossovers`, `memory`, `choose`,
+    /// `repeats`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -174,7 +186,17 @@ impl Table {
 
     /// Whether it is the same whenever the same cells are run again: it holds nothing that was timed.
     pub fn is_deterministic(&self) -> bool {
-        !matches!(self.name.as_str(), "throughput" | "scaling" | "crossovers")
+        const TIMED: [&str; 8] = [
+            "time-to-accuracy",
+            "throughput",
+            "efficiency",
+            "scaling",
+            "crossovers",
+            "memory",
+            "choose",
+            "repeats",
+        ];
+        !TIMED.contains(&self.name.as_str())
     }
 
     /// Columns that people see, with their places.
@@ -183,8 +205,8 @@ impl Table {
     }
 }
 
-/// Every table that has a row: study, accuracy, reach, extrapolation, selection, gradients, theory, spectrum,
-/// throughput, scaling.
+/// Every table that has a row: study, accuracy, reach, extrapolation, selection, gradients, theory, spectrum, signals,
+/// time-to-accuracy, throughput, efficiency, scaling, crossovers, memory.
 pub fn tables(cells: &[CellFiles]) -> Vec<Table> {
     summary_tables(&summarise(cells))
 }
@@ -201,9 +223,12 @@ pub fn summary_tables(summary: &Summary) -> Vec<Table> {
         theory_table(summary),
         spectrum_table(summary),
         signals_table(summary),
+        time_to_accuracy_table(summary),
         throughput_table(summary),
+        efficiency_table(summary),
         scaling_table(summary),
         crossover_table(summary),
+        memory_table(summary),
     ];
     tables.retain(|table| !table.rows.is_empty());
     tables

@@ -44,6 +44,12 @@ pub fn accuracy(x: f64) -> String {
     format!("{x:.3}")
 }
 
+/// Two decimals, and no sign before zeros.
+pub(super) fn hundredths(x: f64) -> String {
+    let text = format!("{x:.2}");
+    if text == "-0.00" { "0.00".into() } else { text }
+}
+
 /// A count: whole below 10,000, then `12.3 k`, `1.23 M`, `1.23 G`.
 pub fn count(x: f64) -> String {
     if x.abs() < 1e4 && x.fract() == 0.0 {
@@ -115,6 +121,7 @@ mod tests {
 
     #[test]
     fn a_spread_has_the_decimals_of_its_mean() {
+        assert_eq!((hundredths(-0.001), hundredths(-1.226)), ("0.00".into(), "-1.23".into()));
         assert_eq!(like("0.990", 0.02484), "0.025");
         assert_eq!(like("-0.0500", 2e-17), "0.0000");
         assert_eq!(like("123", 4.56), "5");

@@ -3,9 +3,12 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, integer, number_cell, word},
-    number,
+    fairness, number,
 };
-use crate::summary::{ENOUGH_TO_HALVE, FEWEST_LENGTHS, Scaling, Setting, Summary, ThroughputRow};
+use crate::summary::{
+    FEWEST_LENGTHS, FEWEST_ROUNDS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Setting,
+    Straightness, Summary, ThroughputRow,
+};
 
 /// Time and memory of every mode and length.
 pub fn throughput_table(summary: &Summary) -> Table {
@@ -20,7 +23,8 @@ pub fn throughput_table(summary: &Summary) -> Table {
             integer(row.threads.into())
         }),
         column("rounds", Align::Right, Show::Common, &["rounds"], |row: &ThroughputRow| {
-            integer(row.rounds as u64)
+            let few = if row.rounds < FEWEST_ROUNDS { " (few)" } else { "" };
+            Cell { text: format!("{}{few}", row.rounds), values: vec![Value::Integer(row.rounds as u64)] }
         }),
         column("median", Align::Right, Show::Always, &["median_ns"], |row: &ThroughputRow| {
             number_cell(row.median_ns, number::duration)
@@ -45,6 +49,15 @@ pub fn throughput_table(summary: &Summary) -> Table {
         column("why", Align::Left, Show::Never, &["reasons"], |row: &ThroughputRow| {
             word(&row.reasons.join("; "))
         }),
+        noisy_column(|row: &ThroughputRow| row),
+        column("disturbance", Align::Left, Show::Never, &DISTURBANCE, |row: &ThroughputRow| {
+            let own = row.disturbance;
+            let values = [own.foreign_cores, own.slowdown, own.spread, own.attempts];
+            Cell { text: "–".into(), values: values.map(build::number_value).into() }
+        }),
+        column("parameters", Align::Right, Show::Never, &["parameters"], |row: &ThroughputRow| {
+            build::counted(row.parameters)
+        }),
     ]);
     let mut notes = vec![
         "One pass: a training step, a forward pass, or one decoded token; median and quantiles over interleaved \
@@ -58,8 +71,25 @@ pub fn throughput_table(summary: &Summary) -> Table {
             "{errors} rounds are left out: their outputs differ from those of the untimed run (column wrong)."
         ));
     }
+    if rows.iter().any(|row| row.rounds < FEWEST_ROUNDS) {
+        notes.push(format!("Few: below {FEWEST_ROUNDS} rounds, which enter no fit and no figure."));
+    }
+    notes.extend(fairness::fairness(rows));
+    notes.extend(noisy_note(rows));
+    notes.extend(untimed(&summary.untimed));
     notes.extend(build::provenance_note(&summary.provenances, true));
     build::table("throughput", "Throughput against length".into(), notes, rows, columns)
+}
+
+/// What was not timed: the first of them, with its reason, and how many there are.
+fn untimed(skipped: &[(Setting, String)]) -> Option<String> {
+    let (setting, reason) = skipped.first()?;
+    let name = [setting.model.clone(), setting.coordinates_text()].join(" ");
+    let others = match skipped.len() {
+        1 => String::new(),
+        count => format!("; and {} more", count - 1),
+    };
+    Some(format!("Not timed: {} ({reason}){others}.", name.trim()))
 }
 
 /// Growth of time with length.
@@ -73,47 +103,111 @@ pub fn scaling_table(summary: &Summary) -> Table {
         column("threads", Align::Right, Show::Varied, &["threads"], |row: &Scaling| {
             integer(row.threads.into())
         }),
-        column("exponent", Align::Right, Show::Always, &EXPONENT, |row: &Scaling| exponent(Some(row))),
+        column("exponent", Align::Right, Show::Always, &EXPONENT_NAMES, |row: &Scaling| {
+            exponent_of(Some(&row.growth))
+        }),
         column("over lengths", Align::Right, Show::Always, &["from_length", "to_length"], |row: &Scaling| {
+            let Growth { from_length, to_length, .. } = row.growth;
             Cell {
-                text: format!("{}–{}", row.from_length, row.to_length),
-                values: vec![Value::Integer(row.from_length), Value::Integer(row.to_length)],
+                text: format!("{from_length}–{to_length}"),
+                values: [from_length, to_length].map(Value::Integer).into(),
             }
         }),
-        column("lengths", Align::Right, Show::Always, &["points"], |row: &Scaling| {
-            integer(row.points as u64)
+        column("lengths", Align::Right, Show::Always, &["points", "of_points"], |row: &Scaling| Cell {
+            text: format!("{} of {}", row.growth.points, row.growth.of_points),
+            values: [row.growth.points, row.growth.of_points].map(|n| Value::Integer(n as u64)).into(),
+        }),
+        column("bend", Align::Left, Show::Filled, &["still_bending"], |row: &Scaling| {
+            match row.growth.straightness {
+                Straightness::Bending => {
+                    Cell { text: "still bending".into(), values: vec![Value::Flag(true)] }
+                }
+                Straightness::Straight | Straightness::Untested => word(""),
+            }
+        }),
+        column("change of exponent", Align::Right, Show::Never, &BEND, |row: &Scaling| {
+            let interval = row.growth.bend_interval;
+            let numbers = [row.growth.bend, interval.map(|ends| ends.low), interval.map(|ends| ends.high)];
+            Cell { text: "–".into(), values: numbers.map(build::number_value).into() }
         }),
     ]);
     let mut notes = vec![format!(
-        "Median time ∝ length^exponent, by least squares on log–log over {FEWEST_LENGTHS} lengths or more: all, \
-         or of {ENOUGH_TO_HALVE} and more their upper half; for decode, the time of one token against its context."
+        "Median time ∝ length^exponent, by least squares on log–log over the longest suffix of {FEWEST_TESTED} lengths or \
+         more that is straight (of {FEWEST_LENGTHS} lengths, over all); for decode, the time of one token against its context."
     )];
-    if rows.iter().any(|row| row.exponent_error.is_some()) {
-        notes.push(
-            "± half the 95 % t interval of the slope, from the scatter about the line, of four lengths or more."
-                .into(),
-        );
+    let fits = || rows.iter().map(|row| &row.growth);
+    if fits().any(|growth| growth.exponent_error.is_some()) {
+        notes.push(format!(
+            "± half the 95 % t interval of the slope, from the scatter about the line, of {FEWEST_TESTED} lengths or more."
+        ));
+    }
+    if fits().any(|growth| growth.straightness == Straightness::Bending) {
+        notes.push(format!(
+            "Still bending: not even the last {FEWEST_TESTED} lengths are straight. A parabola's quadratic term differs from 0 \
+             (95 % t interval) and changes the local exponent by {NEGLIGIBLE_BEND} a decade or more, or the line is off by \
+             more than {:.0} %, root mean square.",
+            100.0 * LARGEST_SCATTER
+        ));
     }
     build::table("scaling", "Growth of time with length".into(), notes, rows, columns)
 }
 
 /// Values of an exponent.
-pub(super) const EXPONENT: [&str; 4] = ["exponent", "exponent_error", "exponent_low", "exponent_high"];
+pub(super) const EXPONENT_NAMES: [&str; 4] = ["exponent", "exponent_error", "exponent_low", "exponent_high"];
 
 /// `1.22 ± 0.16`: with half its interval where there is one.
-pub(super) fn exponent(scaling: Option<&Scaling>) -> Cell {
-    let Some(scaling) = scaling else {
-        return Cell { text: "–".into(), values: vec![Value::Missing; EXPONENT.len()] };
+pub(super) fn exponent_of(growth: Option<&Growth>) -> Cell {
+    let Some(growth) = growth else {
+        return Cell { text: "–".into(), values: vec![Value::Missing; EXPONENT_NAMES.len()] };
     };
-    let interval = scaling.exponent_interval;
+    let interval = growth.exponent_interval;
     let text = match interval {
-        Some(ends) => format!("{:.2} ± {:.2}", scaling.exponent, (ends.high - ends.low) / 2.0),
-        None => format!("{:.2}", scaling.exponent),
+        Some(ends) => {
+            format!("{} ± {:.2}", number::hundredths(growth.exponent), (ends.high - ends.low) / 2.0)
+        }
+        None => number::hundredths(growth.exponent),
     };
     let ends = [interval.map(|ends| ends.low), interval.map(|ends| ends.high)];
-    let mut values = vec![Value::Number(scaling.exponent), build::number_value(scaling.exponent_error)];
+    let mut values = vec![Value::Number(growth.exponent), build::number_value(growth.exponent_error)];
     values.extend(ends.map(build::number_value));
     Cell { text, values }
+}
+
+/// Values of a bend, a decade of length.
+const BEND: [&str; 3] = ["bend", "bend_low", "bend_high"];
+
+/// Values of what disturbed a row.
+const DISTURBANCE: [&str; 4] = ["foreign_cores", "slowdown", "spread", "attempts"];
+
+/// What made a row noisy, for people; a flag for programs.
+pub(super) fn noisy_column<'a, R: 'a>(of: fn(&R) -> &ThroughputRow) -> build::Build<'a, R> {
+    column("noisy", Align::Left, Show::Filled, &["noisy"], move |row: &R| {
+        let own = of(row).disturbance;
+        if !own.noisy {
+            return word("");
+        }
+        let per_cent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let words = [
+            own.spread.map(|spread| format!("spread {}", per_cent(spread))),
+            own.slowdown.map(|slowdown| format!("slowed {}", per_cent(slowdown - 1.0))),
+            own.foreign_cores.map(|cores| format!("{cores:.1} foreign cores")),
+            own.attempts.map(|attempts| format!("{attempts:.0} attempts")),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        let text = if words.is_empty() { "noisy".into() } else { words.join(", ") };
+        Cell { text, values: vec![Value::Flag(true)] }
+    })
+}
+
+/// What the marks of noisy rows mean; none where no row is.
+pub(super) fn noisy_note(rows: &[ThroughputRow]) -> Option<String> {
+    let noisy = rows.iter().filter(|row| row.disturbance.noisy).count();
+    (noisy > 0).then(|| {
+        format!(
+            "{noisy} noisy rows: even the best attempt was disturbed; spread is the interquartile range over the median, \
+             slowed a fixed piece of arithmetic, foreign cores those that others kept busy. Figures show them hollow."
+        )
+    })
 }
 
 fn quantiles(row: &ThroughputRow) -> Cell {

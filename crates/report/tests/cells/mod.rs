@@ -97,6 +97,12 @@ pub(crate) fn timing(mode: &str, length: u64, batch: u64, round: u32, ns: u64) -
     }
 }
 
+/// Rounds enough to count, all of one time a length.
+pub(crate) fn rounds(mode: &str, batch: u64, times: &[(u64, u64)]) -> Vec<TimingRow> {
+    let of = |&(length, ns): &(u64, u64)| (0..5).map(move |round| (length, round, ns));
+    times.iter().flat_map(of).map(|(length, round, ns)| timing(mode, length, batch, round, ns)).collect()
+}
+
 /// A timing cell.
 pub(crate) fn timed(model: &str, coordinates: &[(&str, Value)], timings: Vec<TimingRow>) -> CellFiles {
     let mut files = cell(model, 0, coordinates);

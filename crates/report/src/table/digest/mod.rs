@@ -6,11 +6,11 @@ mod gradients;
 mod theory;
 mod throughput;
 
-use super::{Table, build, extrapolation_table};
+use super::{Table, build, efficiency, extrapolation_table};
 use crate::summary::{GradientProfile, Summary, TheoryProfile, summarise};
 use seqbench_record::CellFiles;
 
-/// Accuracy with reach, extrapolation, gradients, theory and throughput of cells, each as short as its numbers allow; the order of the
+/// Accuracy with reach, extrapolation, gradients, theory, throughput and efficiency of cells, each as short as its numbers allow; the order of the
 /// cells does not matter. [`tables`](super::tables) has all.
 pub fn digest(cells: &[CellFiles]) -> Vec<Table> {
     summary_digest(&summarise(cells))
@@ -31,6 +31,7 @@ pub fn summary_digest(summary: &Summary) -> Vec<Table> {
         tables.push(theory::table(&rows));
     }
     tables.push(throughput::table(summary));
+    tables.push(efficiency::at_longest(summary));
     tables.retain(|table| !table.rows.is_empty());
     if let Some(last) = tables.last_mut() {
         last.notes.extend(build::provenance_note(&summary.provenances, false));

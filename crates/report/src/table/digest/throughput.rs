@@ -1,12 +1,12 @@
 //! Time with one row a model and mode and one column a length, then its growth and the bytes of state.
 
 use super::distinct;
-use crate::summary::{Scaling, Setting, Summary, ThroughputRow};
+use crate::summary::{FEWEST_ROUNDS, Scaling, Setting, Straightness, Summary, ThroughputRow};
 use crate::table::{
     Align, Cell, Table, Value,
     build::{self, Show, column, integer, number_cell, word},
     number,
-    throughput::{EXPONENT, exponent},
+    throughput::{EXPONENT_NAMES, exponent_of, noisy_note},
 };
 
 /// Most lengths that become columns.
@@ -25,12 +25,9 @@ impl Row<'_> {
 }
 
 pub(super) fn table(summary: &Summary) -> Table {
-    let same = |a: &ThroughputRow, b: &ThroughputRow| {
-        (a.mode == b.mode && a.batch == b.batch && a.threads == b.threads) && a.setting == b.setting
-    };
     let rows: Vec<Row<'_>> = summary
         .throughput
-        .chunk_by(same)
+        .chunk_by(ThroughputRow::is_on_curve_of)
         .map(|rows| Row { scaling: scaling_of(summary, &rows[0]), rows })
         .collect();
     let mut lengths = distinct(summary.throughput.iter().map(|row| row.length));
@@ -64,10 +61,11 @@ pub(super) fn table(summary: &Summary) -> Table {
             "exponent",
             Align::Right,
             Show::Always,
-            &[&EXPONENT[..], &["exponent_points"]].concat(),
+            &[&EXPONENT_NAMES[..], &["exponent_points"]].concat(),
             |row: &Row<'_>| {
-                let mut cell = exponent(row.scaling);
-                cell.values.push(row.scaling.map_or(Value::Missing, |own| Value::Integer(own.points as u64)));
+                let mut cell = exponent_of(row.scaling.map(|own| &own.growth));
+                cell.values
+                    .push(row.scaling.map_or(Value::Missing, |own| Value::Integer(own.growth.points as u64)));
                 cell
             },
         ),
@@ -78,10 +76,7 @@ pub(super) fn table(summary: &Summary) -> Table {
 }
 
 fn scaling_of<'a>(summary: &'a Summary, row: &ThroughputRow) -> Option<&'a Scaling> {
-    summary.scalings.iter().find(|own| {
-        (own.mode == row.mode && own.batch == row.batch && own.threads == row.threads)
-            && own.setting == row.setting
-    })
+    summary.scalings.iter().find(|own| own.is_of(row))
 }
 
 /// At most [`MOST_COLUMNS`] lengths, evenly spaced, both ends among them.
@@ -113,14 +108,29 @@ fn notes(summary: &Summary, rows: &[Row<'_>], hidden: usize) -> Vec<String> {
     }
     let mut notes = vec![format!("{note}; decode: one token after that context.")];
     if let Some(points) =
-        build::distinct(rows.iter().filter_map(|row| row.scaling).map(|own| own.points as f64))
+        build::distinct(rows.iter().filter_map(|row| row.scaling).map(|own| own.growth.points as f64))
     {
-        let error = rows.iter().filter_map(|row| row.scaling).any(|own| own.exponent_error.is_some());
+        let error = rows.iter().filter_map(|row| row.scaling).any(|own| own.growth.exponent_error.is_some());
         let error = if error { ", ± half the 95 % t interval" } else { "" };
         notes.push(format!(
             "Time ∝ length^exponent, fitted to {points} lengths{error}; state at the largest length."
         ));
     }
+    let bending =
+        |row: &&Row<'_>| row.scaling.is_some_and(|own| own.growth.straightness == Straightness::Bending);
+    let names: Vec<String> = rows
+        .iter()
+        .filter(bending)
+        .map(|row| format!("{} {}", row.first().setting.model, row.first().mode))
+        .collect();
+    if !names.is_empty() {
+        notes.push(format!("Still bending where measured: {}.", names.join(", ")));
+    }
+    let few = summary.throughput.iter().filter(|row| row.rounds < FEWEST_ROUNDS).count();
+    if few > 0 {
+        notes.push(format!("{few} times are of fewer than {FEWEST_ROUNDS} rounds and enter no fit."));
+    }
+    notes.extend(noisy_note(&summary.throughput));
     let errors: usize = summary.throughput.iter().map(|row| row.errors).sum();
     if errors > 0 {
         notes.push(format!("{errors} rounds with wrong outputs are left out."));

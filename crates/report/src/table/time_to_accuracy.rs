@@ -1,0 +1,86 @@
+//! The table of what solving a task takes: how many seeds do, after how many steps and how much computing.
+
+use super::{
+    Align, Cell, Table, Value,
+    build::{self, Show, column, distinct, number_value, success},
+    number,
+};
+use crate::{
+    statistics::Censored,
+    summary::{Setting, Summary, ToSolve},
+};
+
+/// A setting with a threshold and steps.
+struct Row<'a> {
+    setting: &'a Setting,
+    own: &'a ToSolve,
+}
+
+/// Steps and CPU seconds until solved of every setting that has a threshold.
+pub fn time_to_accuracy_table(summary: &Summary) -> Table {
+    let rows: Vec<Row<'_>> = summary
+        .run_costs
+        .iter()
+        .filter_map(|cost| Some(Row { setting: &cost.setting, own: cost.to_solve.as_ref()? }))
+        .collect();
+    let settings: Vec<&Setting> = rows.iter().map(|row| row.setting).collect();
+    let mut columns = build::setting_columns(&settings, |row: &Row<'_>| row.setting);
+    columns.extend([
+        column(
+            "solved",
+            Align::Right,
+            Show::Always,
+            &["solved", "solved_of", "solved_low", "solved_high"],
+            |row: &Row<'_>| success(Some(row.own.solved)),
+        ),
+        column("steps", Align::Right, Show::Always, &["steps_median", "steps_at_least"], |row: &Row<'_>| {
+            censored(row.own.steps, "", number::count)
+        }),
+        column(
+            "CPU time",
+            Align::Right,
+            Show::Filled,
+            &["cpu_seconds_median", "cpu_seconds_at_least"],
+            |row: &Row<'_>| {
+                let mark = if row.own.estimated { "~ " } else { "" };
+                censored(row.own.cpu_seconds, mark, |seconds| number::duration(1e9 * seconds))
+            },
+        ),
+        column("estimated", Align::Left, Show::Never, &["cpu_seconds_estimated"], |row: &Row<'_>| Cell {
+            text: "–".into(),
+            values: vec![Value::Flag(row.own.estimated)],
+        }),
+        column("threshold", Align::Right, Show::Never, &["threshold"], |row: &Row<'_>| Cell {
+            text: Value::Number(row.own.threshold).plain(),
+            values: vec![Value::Number(row.own.threshold)],
+        }),
+    ]);
+    let mut notes = Vec::new();
+    if let Some(thresholds) = distinct(rows.iter().map(|row| row.own.threshold)) {
+        notes.push(format!(
+            "Solved: validation accuracy ≥ {thresholds} at a point of the learning curve, of all runs done or diverged."
+        ));
+    }
+    notes.push(
+        "Medians over all seeds; one that did not solve it counts as longer than it ran: >, where such a run decides. CPU \
+         time: wall-clock times threads."
+            .into(),
+    );
+    if rows.iter().any(|row| row.own.estimated) {
+        notes.push(
+            "~: the run's whole time by the share of its steps, which includes validation, probes and scoring.".into(),
+        );
+    }
+    let title = format!("Steps and computing until solved{}", build::on_task(&settings));
+    build::table("time-to-accuracy", title, notes, &rows, columns)
+}
+
+/// `~ 12.0 s`, `> 40.0 s`, with fields median and what it is above.
+fn censored(own: Censored, mark: &str, text: impl Fn(f64) -> String) -> Cell {
+    let words = match (own.median, own.at_least) {
+        (Some(median), _) => format!("{mark}{}", text(median)),
+        (None, Some(bound)) => format!("> {mark}{}", text(bound)),
+        (None, None) => "–".into(),
+    };
+    Cell { text: words, values: [own.median, own.at_least].map(number_value).into() }
+}
