@@ -1,5 +1,9 @@
 //! The command line as typed. What it means is each command's business.
 
+mod efficiency;
+
+pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode};
+
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsStr;
@@ -43,8 +47,12 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Measure what this machine can do at most: multiply-adds and bytes a second.
     Calibrate(Calibrate),
-    /// Say what a model costs at a length before anything runs: parameters, operations, state, time.
+    /// Say what a model costs at a length before anything runs: parameters, operations, memory, state, time.
     Cost(Cost),
+    /// Say which models fit a length, a memory and a batch, how fast they are and how far they reach, from results.
+    Choose(Choose),
+    /// Hold the timed rounds of two results against each other: by what ratio the second is slower, with an interval.
+    Compare(Compare),
     /// Weights in, numbers out: make a model's weights, and compute with given ones.
     Model(Model),
     /// Print a completion script for a shell.
@@ -243,87 +251,6 @@ pub(crate) struct Shape {
     /// Seed of initial values and of data.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-}
-
-/// `seqbench calibrate`.
-#[derive(Debug, Args)]
-pub(crate) struct Calibrate {
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `seqbench cost`.
-#[derive(Debug, Args)]
-pub(crate) struct Cost {
-    /// Architecture.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: String,
-    /// Steps of a sequence, or several lengths separated by commas.
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    pub(crate) length: Vec<u32>,
-    /// Sequences at once.
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(crate) batch: u32,
-    #[command(flatten)]
-    pub(crate) shape: Shape,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `seqbench bench`.
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    /// Architecture.
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["checkpoint", "peak"])]
-    pub(crate) model: Option<String>,
-    /// Measure no model but the machine: print the multiply-adds its threads make in registers, in GFLOP/s.
-    #[arg(long, conflicts_with_all = ["model", "checkpoint", "losses", "header"])]
-    pub(crate) peak: bool,
-    /// Start from these weights, made by `model init`; the model is theirs.
-    #[arg(long, value_name = "FILE", conflicts_with = "set")]
-    pub(crate) checkpoint: Option<PathBuf>,
-    /// What is timed.
-    #[arg(long, value_enum, default_value = "train")]
-    pub(crate) mode: Mode,
-    /// Steps of a sequence; for `decode` the steps before the token that is timed.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    pub(crate) length: u32,
-    /// Sequences at once.
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(crate) batch: u32,
-    #[command(flatten)]
-    pub(crate) shape: Shape,
-    /// Timed passes.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rounds: u32,
-    /// Passes before the first timed one.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub(crate) warmup: u32,
-    /// Threads; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) threads: Option<u32>,
-    /// Print the names of the columns first.
-    #[arg(long)]
-    pub(crate) header: bool,
-    /// Time nothing: train this many steps on the batch of --input, as peers do, and print the loss before each.
-    #[arg(long, value_name = "N", requires = "input", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) losses: Option<u32>,
-    /// Inputs and targets of --losses, as `model forward` reads them.
-    #[arg(long, value_name = "FILE", requires = "losses")]
-    pub(crate) input: Option<PathBuf>,
-}
-
-/// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Forward, loss, backward and optimizer step.
-    Train,
-    /// Forward alone.
-    Forward,
-    /// One more token.
-    Decode,
 }
 
 /// `seqbench model`.

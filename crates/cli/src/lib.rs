@@ -63,6 +63,8 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Verify(verify) => commands::verify::run(verify, &registry),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate),
         Command::Cost(cost) => commands::cost::run(cost, &registry),
+        Command::Choose(choose) => commands::choose::run(choose),
+        Command::Compare(compare) => commands::compare::run(compare),
         Command::Bench(bench) => commands::bench::run(bench, &registry),
         Command::Model(model) => commands::model::run(model, &registry),
         Command::Completions(completions) => commands::completions::run(completions),

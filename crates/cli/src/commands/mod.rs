@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod calibrate;
+pub(crate) mod choose;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod laboratory;
