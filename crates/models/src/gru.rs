@@ -134,12 +134,17 @@ impl Architecture for Gru {
     }
 
     /// 4H, whatever the context.
-    fn forward_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
-        (6 * dim * length) as f64
-    }
-
     fn state_bytes(&self, _: &GruConfig, dim: usize, _: usize) -> usize {
         size_of::<f32>() * dim
+    }
+
+    /// 6H² T: the products of three gates with input and state.
+    fn forward_operations(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (6 * dim * dim * length) as f64
+    }
+
+    fn forward_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (6 * dim * length) as f64
     }
 }
 

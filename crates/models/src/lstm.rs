@@ -225,12 +225,17 @@ impl Architecture for Lstm {
     }
 
     /// 8H, whatever the context.
-    fn forward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
-        (5 * dim * length) as f64
-    }
-
     fn state_bytes(&self, _: &LstmConfig, dim: usize, _: usize) -> usize {
         2 * size_of::<f32>() * dim
+    }
+
+    /// 8H² T: the products of four gates with input and state.
+    fn forward_operations(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (8 * dim * dim * length) as f64
+    }
+
+    fn forward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (5 * dim * length) as f64
     }
 }
 

@@ -173,15 +173,17 @@ impl Architecture for Mamba {
         size_of::<f32>() * inner * (taps - 1 + states)
     }
 
-    /// E (3D + K + 2R + 2N + 3N) T: every map, the convolution, and three multiply-adds a state (decay, input, output).
+    /// E (3D + 2R + 2N) T in products with weights, E K T in the convolution and E (3N + 1) T in the scan: decay, input and
+    /// output of a state, and the skip. Δ A, of which the decay is the exponential, and Δ v are element-wise.
+    fn forward_operations(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, taps, rank, .. } = config.sizes(dim);
+        let (weights, scans) = (3 * dim + 2 * rank + 2 * states, taps + 3 * states + 1);
+        (inner * (weights + scans)) as f64 * length as f64
+    }
+
     fn forward_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
         let Sizes { inner, states, .. } = config.sizes(dim);
         (inner * (states + 4) * length) as f64
-    }
-
-    fn forward_operations(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
-        let Sizes { inner, states, taps, rank, .. } = config.sizes(dim);
-        inner as f64 * (3 * dim + taps + 2 * rank + 5 * states) as f64 * length as f64
     }
 }
 

@@ -220,6 +220,11 @@ impl Architecture for Rnn {
     fn state_bytes(&self, _: &RnnConfig, dim: usize, _: usize) -> usize {
         size_of::<f32>() * dim
     }
+
+    /// 2H² T: the products with input and state.
+    fn forward_operations(&self, _: &RnnConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * dim * length) as f64
+    }
 }
 
 struct Core {

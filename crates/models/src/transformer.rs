@@ -186,7 +186,8 @@ impl Architecture for Transformer {
         context * 2 * dim * size_of::<f32>() + size_of::<u32>()
     }
 
-    /// (4D² + D (T + 1)) T: the projections, and half a square of scores and of sums over values.
+    /// 4D² T + D T (T + 1): the projections, and two products, scores and sums of values, over the T (T + 1) / 2 pairs of
+    /// the causal triangle.
     fn forward_operations(&self, _: &TransformerConfig, dim: usize, length: usize) -> f64 {
         let (dim, length) = (dim as f64, length as f64);
         (4.0 * dim * dim + dim * (length + 1.0)) * length
