@@ -42,6 +42,23 @@ fn operations_and_state_are_those_of_the_formulas() {
 }
 
 #[test]
+fn memory_is_that_of_parameters_and_of_what_is_kept() {
+    let shape =
+        ["--dim", "16", "--layers", "1", "--batch", "3", "--length", "50,100", "--vocab", "7", "--set"];
+    let rows = rows(&[&["cost", "--model", "lstm"], &shape[..], &["block=plain"]].concat());
+    let parameters = (7 * 16 + 8 * 16 * 16 + 8 * 16 + 17 * 7) as f64;
+    for (row, length) in rows.iter().zip([50.0, 100.0]) {
+        // A step: three numbers of its symbol, the embedding, what six outputs, gates and cells hold, and the gradients of
+        // the layer's output and input; a row: its share of the weights' gradient, and two states before and after.
+        let training = 16.0 * parameters + 4.0 * 3.0 * (length * (3.0 + 9.0 * 16.0) + 256.0 + 4.0 * 16.0);
+        assert_eq!(of(row, "training_memory_bytes"), training);
+        // Weights, the layer's input and output, and its states before and after.
+        let forward = 4.0 * parameters + 4.0 * 3.0 * (2.0 * 16.0 * length + 4.0 * 16.0);
+        assert_eq!(of(row, "forward_memory_bytes"), forward);
+    }
+}
+
+#[test]
 fn what_no_model_has_is_refused() {
     let folder = folder_with("");
     let refused = |command: &[&str], message: &'static str| {

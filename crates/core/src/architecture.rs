@@ -257,8 +257,14 @@ pub trait Architecture: Send + Sync + 'static {
         2.0 * (dim * length) as f64
     }
 
+    /// Floats that stay as long as the state does which a pass of one core over one sequence returns. The default is what
+    /// [`Architecture::state_bytes`] says; it is more where a state is a view of something larger.
+    fn returned_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        self.state_bytes(config, dim, length) as f64 / size_of::<f32>() as f64
+    }
+
     /// Floats that a pass without gradients of one core over one sequence holds at once, at most: its output and what lies
-    /// between, without its input and the state it returns.
+    /// between, without its input and what stays with the state it returns.
     ///
     /// The default is that of a core of one operation between two linear maps, 2 · dim a step.
     fn live_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
@@ -311,6 +317,8 @@ pub trait ConfiguredCore: Send + Sync {
     fn kept_in_block_elements(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::backward_elements`].
     fn backward_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::returned_elements`].
+    fn returned_elements(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::live_elements`].
     fn live_elements(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::wants_positions`].
@@ -379,6 +387,10 @@ impl<A: Architecture> ConfiguredCore for Configured<A> {
 
     fn backward_elements(&self, dim: usize, length: usize) -> f64 {
         self.architecture.backward_elements(&self.config, dim, length)
+    }
+
+    fn returned_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.returned_elements(&self.config, dim, length)
     }
 
     fn live_elements(&self, dim: usize, length: usize) -> f64 {

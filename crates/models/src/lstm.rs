@@ -237,6 +237,21 @@ impl Architecture for Lstm {
     fn forward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
         (5 * dim * length) as f64
     }
+
+    /// 6H T: outputs, four gates and the cells.
+    fn kept_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (6 * dim * length) as f64
+    }
+
+    /// 2H T, and about 8H²/8: a sum of the weights' gradient for every eight rows.
+    fn backward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * length + dim * dim) as f64
+    }
+
+    /// H T: the outputs.
+    fn live_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (dim * length) as f64
+    }
 }
 
 struct Core {

@@ -185,6 +185,33 @@ impl Architecture for Mamba {
         let Sizes { inner, states, .. } = config.sizes(dim);
         (inner * (states + 4) * length) as f64
     }
+
+    /// (7E + D + R + 2N) T: u, z, v, Δ before and after softplus, the scan's outputs before and after the gate; outputs, δ, B
+    /// and C; and the states at the start of every 32 steps, of channels rounded up to registers of 16.
+    fn kept_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, rank, .. } = config.sizes(dim);
+        let starts = length.div_ceil(32) * states * inner.next_multiple_of(16);
+        ((7 * inner + dim + rank + 2 * states) * length + starts) as f64
+    }
+
+    /// D T more: what the norm gives, which both halves of `in_proj` read.
+    fn kept_in_block_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length) + (dim * length) as f64
+    }
+
+    /// (3E + 2N (1 + G)) T while the scan goes back: gradients of z, v and Δ, those of B and C and the sums of the latter for
+    /// each of the G = ⌈E/64⌉ groups of channels; and for each row sums of the gradients of A and D.
+    fn backward_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, .. } = config.sizes(dim);
+        let sums = (states + 1) * inner.next_multiple_of(16);
+        ((3 * inner + 2 * states * (1 + inner.div_ceil(64))) * length + sums) as f64
+    }
+
+    /// (6E + 2N) T: u, z, v, Δ, the scan's outputs before and after the gate, B and C.
+    fn live_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, .. } = config.sizes(dim);
+        ((6 * inner + 2 * states) * length) as f64
+    }
 }
 
 struct Core {

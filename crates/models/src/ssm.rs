@@ -155,6 +155,11 @@ impl SsmConfig {
         self.init == Some(SystemInit::Real)
     }
 
+    /// Numbers in a state.
+    fn parts(&self) -> usize {
+        if self.is_real() { 1 } else { 2 }
+    }
+
     fn start(&self) -> Result<Start> {
         if self.states == 0 {
             return Err(Error::invalid("`states` is 0, expected 1 or more"));
@@ -264,8 +269,7 @@ impl Architecture for Ssm {
 
     /// 8HN, or 4HN where the system is real, whatever the context.
     fn state_bytes(&self, config: &SsmConfig, dim: usize, _: usize) -> usize {
-        let parts = if config.is_real() { 1 } else { 2 };
-        parts * size_of::<f32>() * dim * config.states
+        config.parts() * size_of::<f32>() * dim * config.states
     }
 
     /// 2H² T in the maps in and out and H (8N + 1) T in the scan: of a state four in the decay, two each in input and output,
@@ -277,6 +281,25 @@ impl Architecture for Ssm {
 
     fn forward_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
         2.0 * (dim * config.states * length) as f64
+    }
+
+    /// 3H T: u, gelu(z) and outputs; and the states at the start of every 64 steps, 16 where there is one a channel, of
+    /// channels rounded up to registers of 16.
+    fn kept_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let chunk = if config.states == 1 { 16 } else { 64 };
+        let each = config.parts() * config.states * dim.next_multiple_of(16);
+        (3 * dim * length + length.div_ceil(chunk) * each) as f64
+    }
+
+    /// The same: norm and sum are computed with the first and the last map.
+    fn kept_in_block_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length)
+    }
+
+    /// 2H T, and for each row sums of the gradients of λ, b, c and D.
+    fn backward_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let sums = (3 * config.parts() * config.states + 1) * dim.next_multiple_of(16);
+        (2 * dim * length + sums) as f64
     }
 }
 

@@ -31,6 +31,7 @@ mod label;
 mod matching;
 mod measure;
 mod model;
+mod pass;
 mod posed;
 mod section;
 mod single;
@@ -41,6 +42,7 @@ mod train;
 
 pub use cost::{Forecast, forecast};
 pub use error::{Place, PlanError};
+pub use pass::{PassCost, pass_cost};
 pub use posed::{Posed, pose, trained};
 pub use single::{Request, Single, Training, single, training};
 
