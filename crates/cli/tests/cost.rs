@@ -25,9 +25,8 @@ fn operations_and_state_are_those_of_the_formulas() {
     let products = 2.0 * 4.0 * (2 * 16 * 16) as f64;
     for (row, length) in lstm.iter().zip([50.0, 100.0]) {
         assert_eq!(of(row, "length"), length);
-        // Of each layer 4 gates of 16 × (16 + 16) and two biases, two operations a multiply-add.
-        let biases = 2.0 * 2.0 * 64.0;
-        assert_eq!(of(row, "forward_operations"), 2.0 * 3.0 * length * (products + biases));
+        // Of each layer 4 gates of 16 × (16 + 16), two operations a multiply-add; biases are none.
+        assert_eq!(of(row, "forward_operations"), 2.0 * 3.0 * length * products);
         assert_eq!(of(row, "training_operations"), 3.0 * of(row, "forward_operations"));
         assert_eq!(of(row, "state_bytes"), 3.0 * 2.0 * 2.0 * 16.0 * 4.0);
     }
@@ -40,6 +39,23 @@ fn operations_and_state_are_those_of_the_formulas() {
     assert!(grown > 2.0 && grown < 4.0, "{grown}");
     let flat = of(&lstm[1], "decode_seconds") / of(&lstm[0], "decode_seconds");
     assert!((flat - 1.0).abs() < 1e-6, "{flat}");
+}
+
+#[test]
+fn memory_is_that_of_parameters_and_of_what_is_kept() {
+    let shape =
+        ["--dim", "16", "--layers", "1", "--batch", "3", "--length", "50,100", "--vocab", "7", "--set"];
+    let rows = rows(&[&["cost", "--model", "lstm"], &shape[..], &["block=plain"]].concat());
+    let parameters = (7 * 16 + 8 * 16 * 16 + 8 * 16 + 17 * 7) as f64;
+    for (row, length) in rows.iter().zip([50.0, 100.0]) {
+        // A step: three numbers of its symbol, the embedding, what six outputs, gates and cells hold, and the gradients of
+        // the layer's output and input; a row: its share of the weights' gradient, and two states before and after.
+        let training = 16.0 * parameters + 4.0 * 3.0 * (length * (3.0 + 9.0 * 16.0) + 256.0 + 4.0 * 16.0);
+        assert_eq!(of(row, "training_memory_bytes"), training);
+        // Weights, the layer's input and output, and its states before and after.
+        let forward = 4.0 * parameters + 4.0 * 3.0 * (2.0 * 16.0 * length + 4.0 * 16.0);
+        assert_eq!(of(row, "forward_memory_bytes"), forward);
+    }
 }
 
 #[test]

@@ -216,8 +216,11 @@ pub trait Architecture: Send + Sync + 'static {
     /// test compares it with live tensors.
     fn state_bytes(&self, config: &Self::Config, dim: usize, context: usize) -> usize;
 
-    /// Multiply-adds of one core over one sequence of `length` steps, forward, biases and element-wise functions left out.
-    /// The default is right where each parameter is used once a step.
+    /// Multiply-adds of one core over one sequence of `length` steps, forward: of products with weights and, where there
+    /// are any, of scans and convolutions and of attention over the pairs that its mask leaves. Biases, gates and other
+    /// element-wise functions are left out. A test compares it with what the plain formulation multiplies.
+    ///
+    /// The default uses each parameter once a step, which is too much by the biases.
     fn forward_operations(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
         self.parameter_count(config, dim) as f64 * length as f64
     }
@@ -227,6 +230,46 @@ pub trait Architecture: Send + Sync + 'static {
     fn forward_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
         let _ = config;
         dim as f64 * length as f64
+    }
+
+    /// Floats that one core keeps of one sequence of `length` steps between the forward and the backward pass of training:
+    /// its output and all that its backward pass reads, but its input, which whoever made it keeps. What does not grow
+    /// with the length (states, packed weights) is left out.
+    ///
+    /// The default is that of a core of one operation between two linear maps, 3 · dim a step.
+    fn kept_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        let _ = config;
+        3.0 * (dim * length) as f64
+    }
+
+    /// The same of norm, core and sum of a residual block, the sum being the output. The default keeps what the norm and
+    /// the sum give beside what the core keeps; a core with a [`SequenceCore::forward_in_block`] of its own says less.
+    fn kept_in_block_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length) + 2.0 * (dim * length) as f64
+    }
+
+    /// Floats that the backward pass of one core over one sequence holds at once, at most, beyond what is kept: gradients of
+    /// its output, of its input and of what lies between, less what has been freed by then.
+    ///
+    /// The default is the gradients of output and input alone.
+    fn backward_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        let _ = config;
+        2.0 * (dim * length) as f64
+    }
+
+    /// Floats that stay as long as the state does which a pass of one core over one sequence returns. The default is what
+    /// [`Architecture::state_bytes`] says; it is more where a state is a view of something larger.
+    fn returned_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        self.state_bytes(config, dim, length) as f64 / size_of::<f32>() as f64
+    }
+
+    /// Floats that a pass without gradients of one core over one sequence holds at once, at most: its output and what lies
+    /// between, without its input and what stays with the state it returns.
+    ///
+    /// The default is that of a core of one operation between two linear maps, 2 · dim a step.
+    fn live_elements(&self, config: &Self::Config, dim: usize, length: usize) -> f64 {
+        let _ = config;
+        2.0 * (dim * length) as f64
     }
 
     /// Whether these settings want the apparatus to add sinusoidal positions to the encoder's output.
@@ -268,6 +311,16 @@ pub trait ConfiguredCore: Send + Sync {
     fn forward_operations(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::forward_elements`].
     fn forward_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::kept_elements`].
+    fn kept_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::kept_in_block_elements`].
+    fn kept_in_block_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::backward_elements`].
+    fn backward_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::returned_elements`].
+    fn returned_elements(&self, dim: usize, length: usize) -> f64;
+    /// See [`Architecture::live_elements`].
+    fn live_elements(&self, dim: usize, length: usize) -> f64;
     /// See [`Architecture::wants_positions`].
     fn wants_positions(&self) -> bool;
 }
@@ -322,6 +375,26 @@ impl<A: Architecture> ConfiguredCore for Configured<A> {
 
     fn forward_elements(&self, dim: usize, length: usize) -> f64 {
         self.architecture.forward_elements(&self.config, dim, length)
+    }
+
+    fn kept_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.kept_elements(&self.config, dim, length)
+    }
+
+    fn kept_in_block_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.kept_in_block_elements(&self.config, dim, length)
+    }
+
+    fn backward_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.backward_elements(&self.config, dim, length)
+    }
+
+    fn returned_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.returned_elements(&self.config, dim, length)
+    }
+
+    fn live_elements(&self, dim: usize, length: usize) -> f64 {
+        self.architecture.live_elements(&self.config, dim, length)
     }
 
     fn wants_positions(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::gate;
 use crate::memory;
 use crate::metrics::loss_name;
 use crate::model::{Model, ModelState};
+use crate::plan::pass_cost;
 use crate::run::TimedRound;
 use crate::spec::{CellSpec, Mode, Rate, ThroughputSpec};
 use crate::train::Trainer;
@@ -74,9 +75,21 @@ impl Bench {
         let mut train = cell.train.clone();
         train.batch = spec.batch;
         let horizon = spec.length;
-        Self::of(spec, signature, seed, || {
+        let mut bench = Self::of(spec.clone(), signature, seed, || {
             Trainer::new(&cell.model, &train, peak, signature, horizon, seed, registry)
-        })
+        })?;
+        // What facts say of a pass is of the one that is timed.
+        if let [mode] = spec.modes[..] {
+            let cost = pass_cost(&cell.model, signature, mode, spec.length, spec.batch, registry)?;
+            for (name, value) in [
+                ("operations", cost.operations),
+                ("traffic_bytes", cost.traffic_bytes),
+                ("memory_bytes", cost.memory_bytes),
+            ] {
+                bench.facts.insert(name.into(), value);
+            }
+        }
+        Ok(bench)
     }
 
     /// A bench of whatever `build` makes: the same trainer each time, down to its parameters' bits.
@@ -204,7 +217,8 @@ impl Bench {
         }
     }
 
-    /// Deterministic facts (`parameters`, `state_bytes` of one sequence) and memory.
+    /// Deterministic facts (`parameters`, `state_bytes` of one sequence, and of one pass `operations`, `traffic_bytes` and
+    /// `memory_bytes` by formula) and memory.
     pub fn finish(self) -> (BTreeMap<String, f64>, Vec<MemoryRow>) {
         (self.facts, self.memory)
     }

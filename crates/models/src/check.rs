@@ -90,3 +90,21 @@ pub(crate) fn positive(key: &str, value: f64) -> Result<()> {
     }
     Err(Error::invalid(format!("`{key}` is {value}, expected a positive number")))
 }
+
+/// Refuses settings that were given and belong to another parameterisation, `owner`.
+pub(crate) fn belong(settings: &[(&str, bool)], owner: &str) -> Result<()> {
+    match settings.iter().find(|(_, given)| *given) {
+        Some((key, _)) => Err(Error::invalid(format!("`{key}` needs `parameterisation = \"{owner}\"`"))),
+        None => Ok(()),
+    }
+}
+
+/// Two positive settings, the first of them no more than the second.
+pub(crate) fn ordered([low, high]: [&str; 2], [least, most]: [f64; 2]) -> Result<()> {
+    positive(low, least)?;
+    positive(high, most)?;
+    if least > most {
+        return Err(Error::invalid(format!("`{low}` is {least}, more than `{high}`, which is {most}")));
+    }
+    Ok(())
+}

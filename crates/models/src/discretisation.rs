@@ -10,6 +10,7 @@ use candle_core::Tensor;
 use seqbench_core::error::Result;
 use seqbench_core::parameter::{Flags, Init, Params};
 use seqbench_core::seed::Stream;
+use seqbench_kernels::{self as kernels, RealScanParameters, ScanCell, ScanOutput, ScanParameters};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -137,6 +138,30 @@ impl Coefficients {
             }
         };
         Ok(re.into_iter().zip(im).map(|(re, im)| [re, im]).collect())
+    }
+}
+
+/// The scan's coefficients.
+pub(crate) enum Scanned {
+    Complex(ScanParameters),
+    Real(RealScanParameters),
+}
+
+impl Scanned {
+    /// The activated scan.
+    pub(crate) fn run(&self, us: &Tensor, s: &Tensor, lengths: Option<&[usize]>) -> Result<(Tensor, Tensor)> {
+        Ok(match self {
+            Scanned::Complex(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
+            Scanned::Real(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
+        })
+    }
+
+    /// The same, a token at a time.
+    pub(crate) fn cell(&self, s: &Tensor) -> Result<ScanCell<f32>> {
+        Ok(match self {
+            Scanned::Complex(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
+            Scanned::Real(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
+        })
     }
 }
 

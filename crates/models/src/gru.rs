@@ -134,12 +134,32 @@ impl Architecture for Gru {
     }
 
     /// 4H, whatever the context.
+    fn state_bytes(&self, _: &GruConfig, dim: usize, _: usize) -> usize {
+        size_of::<f32>() * dim
+    }
+
+    /// 6H² T: the products of three gates with input and state.
+    fn forward_operations(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (6 * dim * dim * length) as f64
+    }
+
     fn forward_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
         (6 * dim * length) as f64
     }
 
-    fn state_bytes(&self, _: &GruConfig, dim: usize, _: usize) -> usize {
-        size_of::<f32>() * dim
+    /// 5H T: outputs, two gates, the candidate and its product with the state.
+    fn kept_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (5 * dim * length) as f64
+    }
+
+    /// 2H T, and about 6H²/8: a sum of the weights' gradient for every eight rows.
+    fn backward_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * length + 3 * dim * dim / 4) as f64
+    }
+
+    /// H T: the outputs.
+    fn live_elements(&self, _: &GruConfig, dim: usize, length: usize) -> f64 {
+        (dim * length) as f64
     }
 }
 

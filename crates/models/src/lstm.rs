@@ -225,12 +225,32 @@ impl Architecture for Lstm {
     }
 
     /// 8H, whatever the context.
+    fn state_bytes(&self, _: &LstmConfig, dim: usize, _: usize) -> usize {
+        2 * size_of::<f32>() * dim
+    }
+
+    /// 8H² T: the products of four gates with input and state.
+    fn forward_operations(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (8 * dim * dim * length) as f64
+    }
+
     fn forward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
         (5 * dim * length) as f64
     }
 
-    fn state_bytes(&self, _: &LstmConfig, dim: usize, _: usize) -> usize {
-        2 * size_of::<f32>() * dim
+    /// 6H T: outputs, four gates and the cells.
+    fn kept_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (6 * dim * length) as f64
+    }
+
+    /// 2H T, and about 8H²/8: a sum of the weights' gradient for every eight rows.
+    fn backward_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * length + dim * dim) as f64
+    }
+
+    /// H T: the outputs.
+    fn live_elements(&self, _: &LstmConfig, dim: usize, length: usize) -> f64 {
+        (dim * length) as f64
     }
 }
 

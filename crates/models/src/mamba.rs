@@ -173,15 +173,44 @@ impl Architecture for Mamba {
         size_of::<f32>() * inner * (taps - 1 + states)
     }
 
-    /// E (3D + K + 2R + 2N + 3N) T: every map, the convolution, and three multiply-adds a state (decay, input, output).
+    /// E (3D + 2R + 2N) T in products with weights, E K T in the convolution and E (3N + 1) T in the scan: decay, input and
+    /// output of a state, and the skip. Δ A, of which the decay is the exponential, and Δ v are element-wise.
+    fn forward_operations(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, taps, rank, .. } = config.sizes(dim);
+        let (weights, scans) = (3 * dim + 2 * rank + 2 * states, taps + 3 * states + 1);
+        (inner * (weights + scans)) as f64 * length as f64
+    }
+
     fn forward_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
         let Sizes { inner, states, .. } = config.sizes(dim);
         (inner * (states + 4) * length) as f64
     }
 
-    fn forward_operations(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
-        let Sizes { inner, states, taps, rank, .. } = config.sizes(dim);
-        inner as f64 * (3 * dim + taps + 2 * rank + 5 * states) as f64 * length as f64
+    /// (7E + D + R + 2N) T: u, z, v, Δ before and after softplus, the scan's outputs before and after the gate; outputs, δ, B
+    /// and C; and the states at the start of every 32 steps, of channels rounded up to registers of 16.
+    fn kept_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, rank, .. } = config.sizes(dim);
+        let starts = length.div_ceil(32) * states * inner.next_multiple_of(16);
+        ((7 * inner + dim + rank + 2 * states) * length + starts) as f64
+    }
+
+    /// D T more: what the norm gives, which both halves of `in_proj` read.
+    fn kept_in_block_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length) + (dim * length) as f64
+    }
+
+    /// (3E + 2N (1 + G)) T while the scan goes back: gradients of z, v and Δ, those of B and C and the sums of the latter for
+    /// each of the G = ⌈E/64⌉ groups of channels; and for each row sums of the gradients of A and D.
+    fn backward_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, .. } = config.sizes(dim);
+        let sums = (states + 1) * inner.next_multiple_of(16);
+        ((3 * inner + 2 * states * (1 + inner.div_ceil(64))) * length + sums) as f64
+    }
+
+    /// (6E + 2N) T: u, z, v, Δ, the scan's outputs before and after the gate, B and C.
+    fn live_elements(&self, config: &MambaConfig, dim: usize, length: usize) -> f64 {
+        let Sizes { inner, states, .. } = config.sizes(dim);
+        ((6 * inner + 2 * states) * length) as f64
     }
 }
 

@@ -220,6 +220,26 @@ impl Architecture for Rnn {
     fn state_bytes(&self, _: &RnnConfig, dim: usize, _: usize) -> usize {
         size_of::<f32>() * dim
     }
+
+    /// 2H² T: the products with input and state.
+    fn forward_operations(&self, _: &RnnConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * dim * length) as f64
+    }
+
+    /// H T: the outputs, of which slopes are computed.
+    fn kept_elements(&self, _: &RnnConfig, dim: usize, length: usize) -> f64 {
+        (dim * length) as f64
+    }
+
+    /// 2H T, and about 2H²/8: a sum of the weights' gradient for every eight rows.
+    fn backward_elements(&self, _: &RnnConfig, dim: usize, length: usize) -> f64 {
+        (2 * dim * length + dim * dim / 4) as f64
+    }
+
+    /// H T: the outputs.
+    fn live_elements(&self, _: &RnnConfig, dim: usize, length: usize) -> f64 {
+        (dim * length) as f64
+    }
 }
 
 struct Core {

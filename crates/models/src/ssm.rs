@@ -39,16 +39,14 @@
 //! A wrong rank, width or batch; a state without `s`; settings out of range, or of the other parameterisation.
 
 use crate::check;
-use crate::discretisation::{Coefficients, Recurrence, Start};
+use crate::discretisation::{Coefficients, Recurrence, Scanned, Start};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
 use seqbench_core::inspection::{Factors, Inspection, Theory};
 use seqbench_core::parameter::{Init, Params};
 use seqbench_core::state::State;
-use seqbench_kernels::{
-    self as kernels, LinearCell, Norm, RealScanParameters, ScanCell, ScanOutput, ScanParameters,
-};
+use seqbench_kernels::{self as kernels, LinearCell, Norm, RealScanParameters, ScanCell, ScanParameters};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -152,6 +150,16 @@ impl Default for SsmConfig {
 }
 
 impl SsmConfig {
+    /// Whether states are real numbers.
+    fn is_real(&self) -> bool {
+        self.init == Some(SystemInit::Real)
+    }
+
+    /// Numbers in a state.
+    fn parts(&self) -> usize {
+        if self.is_real() { 1 } else { 2 }
+    }
+
     fn start(&self) -> Result<Start> {
         if self.states == 0 {
             return Err(Error::invalid("`states` is 0, expected 1 or more"));
@@ -168,10 +176,10 @@ impl SsmConfig {
         ];
         match self.parameterisation {
             Parameterisation::Lru => {
-                refuse(&s4d, "s4d")?;
+                check::belong(&s4d, "s4d")?;
                 let radius = [self.radius_min.unwrap_or(0.9), self.radius_max.unwrap_or(0.999)];
                 let phase = self.phase_max.unwrap_or(PI / 10.0);
-                ordered(["radius_min", "radius_max"], radius)?;
+                check::ordered(["radius_min", "radius_max"], radius)?;
                 if radius[1] >= 1.0 {
                     return Err(Error::invalid(format!(
                         "`radius_max` is {}, expected less than 1",
@@ -182,9 +190,9 @@ impl SsmConfig {
                 Ok(Start::Lru { radius, phase })
             }
             Parameterisation::S4d => {
-                refuse(&lru, "lru")?;
+                check::belong(&lru, "lru")?;
                 let dt = [self.dt_min.unwrap_or(1e-3), self.dt_max.unwrap_or(1e-1)];
-                ordered(["dt_min", "dt_max"], dt)?;
+                check::ordered(["dt_min", "dt_max"], dt)?;
                 let system = self.init.unwrap_or(SystemInit::Inv);
                 if system == SystemInit::Lin && self.states < 2 {
                     return Err(Error::invalid(
@@ -195,22 +203,6 @@ impl SsmConfig {
             }
         }
     }
-}
-
-fn refuse(settings: &[(&str, bool)], owner: &str) -> Result<()> {
-    match settings.iter().find(|(_, given)| *given) {
-        Some((key, _)) => Err(Error::invalid(format!("`{key}` needs `parameterisation = \"{owner}\"`"))),
-        None => Ok(()),
-    }
-}
-
-fn ordered([low, high]: [&str; 2], [least, most]: [f64; 2]) -> Result<()> {
-    check::positive(low, least)?;
-    check::positive(high, most)?;
-    if least > most {
-        return Err(Error::invalid(format!("`{low}` is {least}, more than `{high}`, which is {most}")));
-    }
-    Ok(())
 }
 
 static INFO: ArchitectureInfo = ArchitectureInfo {
@@ -277,20 +269,37 @@ impl Architecture for Ssm {
 
     /// 8HN, or 4HN where the system is real, whatever the context.
     fn state_bytes(&self, config: &SsmConfig, dim: usize, _: usize) -> usize {
-        let parts = if config.init == Some(SystemInit::Real) { 1 } else { 2 };
-        parts * size_of::<f32>() * dim * config.states
+        config.parts() * size_of::<f32>() * dim * config.states
     }
 
-    /// (2H² + 8HN) T: the maps in and out, and a complex multiply-add (4) and a complex output weight (2) and input
-    /// weight (2) a state; half of that where the system is real.
+    /// 2H² T in the maps in and out and H (8N + 1) T in the scan: of a state four in the decay, two each in input and output,
+    /// and the skip; 3N + 1 where the system is real.
+    fn forward_operations(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let each = if config.is_real() { 3 } else { 8 };
+        (dim * (2 * dim + each * config.states + 1)) as f64 * length as f64
+    }
+
     fn forward_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
         2.0 * (dim * config.states * length) as f64
     }
 
-    fn forward_operations(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
-        let each = if config.init == Some(SystemInit::Real) { 4.0 } else { 8.0 };
-        let (dim, states, length) = (dim as f64, config.states as f64, length as f64);
-        (2.0 * dim * dim + each * dim * states) * length
+    /// 3H T: u, gelu(z) and outputs; and the states at the start of every 64 steps, 16 where there is one a channel, of
+    /// channels rounded up to registers of 16.
+    fn kept_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let chunk = if config.states == 1 { 16 } else { 64 };
+        let each = config.parts() * config.states * dim.next_multiple_of(16);
+        (3 * dim * length + length.div_ceil(chunk) * each) as f64
+    }
+
+    /// The same: norm and sum are computed with the first and the last map.
+    fn kept_in_block_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length)
+    }
+
+    /// 2H T, and for each row sums of the gradients of λ, b, c and D.
+    fn backward_elements(&self, config: &SsmConfig, dim: usize, length: usize) -> f64 {
+        let sums = (3 * config.parts() * config.states + 1) * dim.next_multiple_of(16);
+        (2 * dim * length + sums) as f64
     }
 }
 
@@ -304,30 +313,6 @@ struct Core {
     c_im: Option<Tensor>,
     skip: Tensor,
     w_out: [Tensor; 2],
-}
-
-/// The scan's coefficients.
-enum Scanned {
-    Complex(ScanParameters),
-    Real(RealScanParameters),
-}
-
-impl Scanned {
-    /// The activated scan.
-    fn run(&self, us: &Tensor, s: &Tensor, lengths: Option<&[usize]>) -> Result<(Tensor, Tensor)> {
-        Ok(match self {
-            Scanned::Complex(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
-            Scanned::Real(parameters) => kernels::diagonal_scan_gelu(us, parameters, s, lengths)?,
-        })
-    }
-
-    /// The same, a token at a time.
-    fn cell(&self, s: &Tensor) -> Result<ScanCell<f32>> {
-        Ok(match self {
-            Scanned::Complex(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
-            Scanned::Real(parameters) => ScanCell::new(parameters, ScanOutput::Gelu, s)?,
-        })
-    }
 }
 
 impl Core {

@@ -37,7 +37,7 @@
 //! A wrong rank, width or batch; a state without `kv` and `position`; `heads` that do not divide the width, or that
 //! leave an odd width for `rope`; a `rope_base` that is no positive number.
 
-use crate::{cache, check, init, inspect};
+use crate::{alibi, cache, check, init, inspect};
 use candle_core::{DType, Device, Tensor};
 use seqbench_core::architecture::{Architecture, ArchitectureInfo, BlockNorm, Decoder, Dims, SequenceCore};
 use seqbench_core::error::{Error, Result};
@@ -115,17 +115,6 @@ impl TransformerConfig {
     }
 }
 
-/// ALiBi's slope of each head: 2^(−8h/heads) for h = 1, 2, …; for a number of heads that is no power of two, those
-/// of the next lower power followed by every other one of its double.
-fn alibi_slopes(heads: usize) -> Vec<f64> {
-    let series = |count: usize| (1..=count).map(move |head| libm::exp2(-8.0 * head as f64 / count as f64));
-    if heads.is_power_of_two() {
-        return series(heads).collect();
-    }
-    let lower = heads.next_power_of_two() / 2;
-    series(lower).chain(series(2 * lower).step_by(2).take(heads - lower)).collect()
-}
-
 static INFO: ArchitectureInfo = ArchitectureInfo {
     name: "transformer",
     title: "Transformer (causal attention)",
@@ -164,7 +153,7 @@ impl Architecture for Transformer {
             dim: d,
             heads: config.heads,
             rope_base: (config.positions == Positions::Rope).then_some(config.rope_base),
-            alibi: (config.positions == Positions::Alibi).then(|| alibi_slopes(config.heads)),
+            alibi: (config.positions == Positions::Alibi).then(|| alibi::slopes(config.heads)),
             in_weight,
             in_bias: [
                 in_bias.get(&[d], "q", &Init::Zeros)?,
@@ -186,7 +175,8 @@ impl Architecture for Transformer {
         context * 2 * dim * size_of::<f32>() + size_of::<u32>()
     }
 
-    /// (4D² + D (T + 1)) T: the projections, and half a square of scores and of sums over values.
+    /// 4D² T + D T (T + 1): the projections, and two products, scores and sums of values, over the T (T + 1) / 2 pairs of
+    /// the causal triangle.
     fn forward_operations(&self, _: &TransformerConfig, dim: usize, length: usize) -> f64 {
         let (dim, length) = (dim as f64, length as f64);
         (4.0 * dim * dim + dim * (length + 1.0)) * length
@@ -194,6 +184,37 @@ impl Architecture for Transformer {
 
     fn forward_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
         (0.5 * config.heads as f64 * length as f64 + 14.0 * dim as f64) * length as f64
+    }
+
+    /// (7D + 2 `heads`) T with `rope`: queries, keys and values (3D), the turned keys with the values as state (2D), what W_o
+    /// is applied to, outputs, and maximum and sum of each query's weights. (5D + 2 `heads`) T otherwise: the state is then
+    /// a view of the projections. No square of T: weights are computed again.
+    fn kept_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        let state = if config.positions == Positions::Rope { 2 * dim } else { 0 };
+        ((5 * dim + state + 2 * config.heads) * length) as f64
+    }
+
+    /// The same: norm and sum are computed with the first and the last map.
+    fn kept_in_block_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        self.kept_elements(config, dim, length)
+    }
+
+    /// 4D T: gradients of what W_o is applied to and of queries, keys and values. What a thread holds of one head, about
+    /// 6D / `heads` a step, is left out.
+    fn backward_elements(&self, _: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        (4 * dim * length) as f64
+    }
+
+    /// 3D T without rotation: the state is a view of the projections.
+    fn returned_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        let parts = if config.positions == Positions::Rope { 2 } else { 3 };
+        (parts * dim * length) as f64
+    }
+
+    /// 4D T with `rope`: queries, keys and values, and what W_o is applied to. 2D T otherwise: that and the outputs.
+    fn live_elements(&self, config: &TransformerConfig, dim: usize, length: usize) -> f64 {
+        let streams = if config.positions == Positions::Rope { 4 } else { 2 };
+        (streams * dim * length) as f64
     }
 
     fn wants_positions(&self, config: &TransformerConfig) -> bool {
@@ -437,15 +458,6 @@ impl Decoder for AttentionDecoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slopes_are_those_of_the_paper() {
-        assert_eq!(alibi_slopes(8)[..3], [0.5, 0.25, 0.125]);
-        assert_eq!(alibi_slopes(2), [1.0 / 16.0, 1.0 / 256.0]);
-        // Two heads' slopes, then the first and third of four.
-        assert_eq!(alibi_slopes(3), [1.0 / 16.0, 1.0 / 256.0, 0.25]);
-        assert_eq!(alibi_slopes(12).len(), 12);
-    }
 
     #[test]
     fn heads_that_do_not_fit_the_width_are_named() {

@@ -9,6 +9,7 @@ use candle_core::{DType, Tensor};
 use common::{BATCH, TIME, bits, entries, floats, loss, normal};
 use seqbench_core::parameter::Params;
 use seqbench_core::state::State;
+use seqbench_kernels::reference::counted;
 
 #[test]
 fn a_seed_gives_the_same_bits_and_another_seed_others() {
@@ -106,6 +107,24 @@ fn parameters_are_counted_by_the_formula_and_a_store_builds_them_again() {
         assert_eq!(again.store().len(), store.len());
         for parameter in store.iter().filter(|parameter| parameter.var.rank() == 1) {
             assert!(parameter.flags.no_decay, "{}: {}", entry.label, parameter.name);
+        }
+    }
+}
+
+#[test]
+fn multiply_adds_are_those_of_the_plain_formulation() {
+    for entry in entries() {
+        let core = entry.detached();
+        for length in [1, 2, 13] {
+            let xs = entry.xs(length, DType::F32);
+            let (_, count) = counted(|| core.forward(&xs, None, None).unwrap());
+            let formula = entry.configured.forward_operations(entry.dim, length);
+            assert_eq!(
+                count.total() as f64,
+                BATCH as f64 * formula,
+                "{} at {length}: {count:?}",
+                entry.label
+            );
         }
     }
 }

@@ -4,7 +4,9 @@ use crate::arguments::Cost;
 use crate::failure::Outcome;
 use crate::{single, terminal};
 use seqbench_core::Registry;
+use seqbench_harness::checkpoint::Checkpoint;
 use seqbench_harness::plan;
+use seqbench_harness::spec::Mode;
 use seqbench_report::table::{Align, Cell, Column, Format, Table, Value, bytes, count, duration, short};
 
 /// Bytes of a parameter in training: itself, its gradient and the optimizer's two moments, in single precision.
@@ -20,6 +22,12 @@ pub(crate) fn run(arguments: &Cost, registry: &Registry) -> Outcome {
     for length in &arguments.length {
         let cost =
             plan::forecast(&subject.checkpoint.model, *length as usize, registry).map_err(single::failure)?;
+        let pass = |mode| {
+            let Checkpoint { model, signature, .. } = &subject.checkpoint;
+            let (length, batch) = (*length as usize, arguments.batch as usize);
+            plan::pass_cost(model, *signature, mode, length, batch, registry).map_err(single::failure)
+        };
+        let [training, forward] = [pass(Mode::Train)?.memory_bytes, pass(Mode::Forward)?.memory_bytes];
         let said = |value: f64, text: String| Cell { text, values: vec![Value::Number(value)] };
         let time = |seconds: f64| said(seconds * batch, duration(1e9 * seconds * batch));
         let operations = 2.0 * cost.multiply_adds * batch;
@@ -29,6 +37,8 @@ pub(crate) fn run(arguments: &Cost, registry: &Registry) -> Outcome {
             said(operations, count(operations)),
             said(3.0 * operations, count(3.0 * operations)),
             said(state, bytes(state)),
+            said(forward, bytes(forward)),
+            said(training, bytes(training)),
             time(cost.forward_seconds),
             time(cost.training_seconds),
             time(cost.decode_seconds),
@@ -48,7 +58,8 @@ pub(crate) fn run(arguments: &Cost, registry: &Registry) -> Outcome {
                 bytes(trained)
             ),
             "Operations: two a multiply-add in products of cores and MLPs. State: what the batch carries to its next token. \
-             Activations kept for the backward pass are not in it."
+             Memory: what the model takes above the bare program, forward with weights, states and buffers, in training with \
+             gradients, moments and all that is kept for the backward pass."
                 .into(),
             "Times: about, on one thread of the machine of the committed results; `bench` measures them on this one.".into(),
         ],
@@ -57,6 +68,8 @@ pub(crate) fn run(arguments: &Cost, registry: &Registry) -> Outcome {
             column("forward ops", None, "forward_operations"),
             column("train ops", None, "training_operations"),
             column("state", None, "state_bytes"),
+            column("forward memory", None, "forward_memory_bytes"),
+            column("train memory", None, "training_memory_bytes"),
             column("forward", None, "forward_seconds"),
             column("train", None, "training_seconds"),
             column("decode", None, "decode_seconds"),

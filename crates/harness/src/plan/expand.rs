@@ -335,6 +335,7 @@ impl<'a> Expansion<'a> {
             labels: Labels { seed: u64::from(spec.seed), ..labels.clone() },
             spec,
             predicted_seconds: Some(seconds),
+            predicted_bytes: None,
             beyond: None,
         };
         let mut trials = Vec::new();

@@ -33,6 +33,7 @@ mod label;
 mod matching;
 mod measure;
 mod model;
+mod pass;
 mod posed;
 mod section;
 mod single;
@@ -43,6 +44,7 @@ mod train;
 
 pub use cost::{Forecast, forecast};
 pub use error::{Place, PlanError};
+pub use pass::{PassCost, pass_cost};
 pub use posed::{Posed, pose, trained};
 pub use single::{Request, Single, Training, single, training};
 
@@ -115,6 +117,8 @@ pub struct Cell {
     /// Seconds it will take on one thread, about: within a factor of two of the committed results. Used for order and for
     /// limits only.
     pub predicted_seconds: Option<f64>,
+    /// Memory it will hold above that of the bare process, in bytes: of timing cells.
+    pub predicted_bytes: Option<f64>,
     /// Why it is skipped: it is predicted above a stated limit.
     pub beyond: Option<String>,
 }

@@ -5,6 +5,7 @@ use super::error::{Result, refuse};
 use super::expand::{Expansion, Point, product, setting_identity};
 use super::measure::Timed;
 use super::model::APPARATUS;
+use super::pass::pass_cost;
 use super::target::Place;
 use super::{Cell, Group, GroupKind, NUMERICS_VERSION, cost, identity};
 use crate::spec::{
@@ -66,8 +67,21 @@ pub(super) fn groups(expansion: &mut Expansion<'_>, range: SeedRangeSpec) -> Res
                 let group = setting_identity(&spec);
                 let predicted_seconds = Some(work.timing(throughput));
                 let beyond = beyond(&work, timed);
+                let ThroughputSpec { length, batch, .. } = *throughput;
+                let signature = setting.task.signature;
+                let cost = pass_cost(&spec.model, signature, timed.mode(), length, batch, expansion.registry);
+                let predicted_bytes = cost.ok().map(|cost| cost.memory_bytes);
                 let purpose = Purpose::Timing;
-                cells.push(Cell { id, group, purpose, labels, spec, predicted_seconds, beyond });
+                cells.push(Cell {
+                    id,
+                    group,
+                    purpose,
+                    labels,
+                    spec,
+                    predicted_seconds,
+                    predicted_bytes,
+                    beyond,
+                });
             }
         }
     }

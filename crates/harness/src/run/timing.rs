@@ -1,6 +1,7 @@
 //! Timing groups: one process a model, all of them ready, then one pass at a time in a random order over models and
 //! modes, so that what the machine does meanwhile falls on all alike. A group during which the machine was not quiet is
-//! taken again, and the quieter attempt kept.
+//! taken again, and the quieter attempt kept. Where memory does not suffice for all of a group at once, it is taken in
+//! stretches; a cell that does not fit by itself is skipped.
 
 use super::noise::{Noise, Watch, slowdown, spread};
 use super::observer::Event;
@@ -12,6 +13,7 @@ use crate::spec::{Mode, ThroughputSpec};
 use seqbench_core::{Purpose, Stream};
 use seqbench_record::{ConditionRow, Provenance, Result, Status, TimingRow};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Most attempts at a group.
 const ATTEMPTS: u32 = 2;
@@ -57,7 +59,14 @@ struct Taken {
 /// Runs what is missing of a timing group.
 pub(super) fn run<'a>(run: &mut Run<'a>, conditions: &mut Conditions, group: &'a Group) -> Result<()> {
     let is_missing = |cell: &&Cell| run.standing.get(cell.id.as_str()) == Some(&Standing::Missing);
-    let missing: Vec<&'a Cell> = group.finals.iter().filter(is_missing).collect();
+    let mut missing: Vec<&'a Cell> = group.finals.iter().filter(is_missing).collect();
+    let available = run.machine.available_bytes();
+    for cell in missing.clone() {
+        if let Some(reason) = too_big(available, cell.predicted_bytes) {
+            run.end_without(cell, Status::Skipped, &reason)?;
+            missing.retain(|own| own.id != cell.id);
+        }
+    }
     for cell in &missing {
         run.tell(&Event::Started { cell, rate: None });
     }
@@ -66,29 +75,66 @@ pub(super) fn run<'a>(run: &mut Run<'a>, conditions: &mut Conditions, group: &'a
     // What is measured before the first group is long enough to tell what others do.
     conditions.watch.look(run.machine, &[]);
     let peaks = conditions.peaks.entry(threads).or_insert_with(|| peaks(run.machine, threads)).clone();
-    let mut best: Option<(f64, Vec<Ended<'a>>)> = None;
-    let mut attempts = 0;
-    while attempts < ATTEMPTS && best.as_ref().is_none_or(|(excess, _)| *excess > 1.0) {
-        attempts += 1;
-        let ended = attempt(run, conditions, group, &missing)?;
-        let noise =
-            ended.iter().filter_map(|(_, taken)| taken.as_ref().ok()).map(|taken| taken.noise.excess());
-        let excess = noise.fold(0.0, f64::max);
-        if best.as_ref().is_none_or(|(least, _)| excess < *least) {
-            best = Some((excess, ended));
-        }
-    }
-    for (cell, taken) in best.into_iter().flat_map(|(_, ended)| ended) {
-        match taken {
-            Ok(Taken { mut found, provenance, rows, noise }) => {
-                found.conditions = peaks.clone();
-                found.conditions.extend(noise.rows(attempts));
-                run.end(cell, None, found, provenance, rows)?;
+    let needs: Vec<f64> = missing.iter().map(|cell| cell.predicted_bytes.unwrap_or(0.0)).collect();
+    for stretch in together(available, &needs) {
+        let cells = &missing[stretch];
+        let mut best: Option<(f64, Vec<Ended<'a>>)> = None;
+        let mut attempts = 0;
+        while attempts < ATTEMPTS && best.as_ref().is_none_or(|(excess, _)| *excess > 1.0) {
+            attempts += 1;
+            let ended = attempt(run, conditions, group, cells);
+            let taken = ended.iter().filter_map(|(_, taken)| taken.as_ref().ok());
+            let excess = taken.map(|taken| taken.noise.excess()).fold(0.0, f64::max);
+            if best.as_ref().is_none_or(|(least, _)| excess < *least) {
+                best = Some((excess, ended));
             }
-            Err(reason) => run.end_without(cell, Status::Failed, &reason)?,
+        }
+        for (cell, taken) in best.into_iter().flat_map(|(_, ended)| ended) {
+            match taken {
+                Ok(Taken { mut found, provenance, rows, noise }) => {
+                    found.conditions = peaks.clone();
+                    found.conditions.extend(noise.rows(attempts));
+                    run.end(cell, None, found, provenance, rows)?;
+                }
+                Err(reason) => run.end_without(cell, Status::Failed, &reason)?,
+            }
         }
     }
     Ok(())
+}
+
+/// The share of the memory there is that cells standing side by side may be predicted to hold.
+const MOST_MEMORY: f64 = 0.7;
+
+/// Why a cell that needs so many bytes is not tried: there are fewer.
+fn too_big(available: Option<u64>, needs: Option<f64>) -> Option<String> {
+    let (available, needs) = (available? as f64, needs?);
+    (needs > available).then(|| {
+        format!(
+            "predicted {:.1} GB of memory, of which {:.1} GB are available",
+            1e-9 * needs,
+            1e-9 * available
+        )
+    })
+}
+
+/// Cells that need so many bytes, in stretches, each of which fits into the memory there is: all together, wherever that is
+/// possible.
+fn together(available: Option<u64>, needs: &[f64]) -> Vec<Range<usize>> {
+    let most = available.map_or(f64::INFINITY, |bytes| MOST_MEMORY * bytes as f64);
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    let mut held = 0.0;
+    for (at, own) in needs.iter().enumerate() {
+        match stretches.last_mut() {
+            Some(last) if held + own <= most => last.end = at + 1,
+            _ => {
+                stretches.push(at..at + 1);
+                held = 0.0;
+            }
+        }
+        held += own;
+    }
+    stretches
 }
 
 /// All rounds of the cells, once.
@@ -97,7 +143,7 @@ fn attempt<'a>(
     conditions: &mut Conditions,
     group: &Group,
     cells: &[&'a Cell],
-) -> Result<Vec<Ended<'a>>> {
+) -> Vec<Ended<'a>> {
     let mut ended: Vec<Ended<'a>> = Vec::new();
     let mut benches: Vec<Option<Bench<'a>>> = Vec::new();
     for &cell in cells {
@@ -144,7 +190,7 @@ fn attempt<'a>(
         let cell = bench.cell;
         ended.push((cell, finish(bench, noise)));
     }
-    Ok(ended)
+    ended
 }
 
 /// As many as are meant: 0 stands for all cores.
@@ -258,6 +304,20 @@ fn order(specs: &[&ThroughputSpec]) -> Vec<Pass> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[test]
+    fn cells_stand_side_by_side_as_far_as_memory_lasts() {
+        let needs = [300.0, 400.0, 100.0, 900.0, 10.0];
+        assert_eq!(together(None, &needs), [0..5]);
+        assert_eq!(together(Some(100_000), &needs), [0..5]);
+        assert_eq!(together(Some(1_000), &needs), [0..2, 2..3, 3..4, 4..5]);
+        assert!(together(None, &[]).is_empty());
+        let reason = too_big(Some(5_000_000_000), Some(9e9)).unwrap();
+        assert_eq!(reason, "predicted 9.0 GB of memory, of which 5.0 GB are available");
+        assert_eq!(
+            [too_big(Some(900), Some(900.0)), too_big(None, Some(1e30)), too_big(Some(1), None)],
+            [None, None, None]
+        );
+    }
 
     #[test]
     fn every_pass_comes_once_a_round_in_an_order_that_changes() {

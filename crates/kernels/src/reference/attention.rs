@@ -1,5 +1,6 @@
 //! Attention with the whole matrix of weights.
 
+use super::count::note_pairs;
 use super::rope;
 use crate::attention::{AttentionOptions, PackedOptions, Plan};
 use candle_core::{Result, Tensor};
@@ -15,6 +16,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<
     }
     // [batch, heads, context, head_dim]
     let v = v.transpose(1, 2)?.contiguous()?;
+    note_pairs(pairs(&plan), plan.head_dim);
     weights(q, k, &plan)?.matmul(&v)?.transpose(1, 2)?.contiguous()
 }
 
@@ -61,10 +63,16 @@ pub fn attention_weights(q: &Tensor, k: &Tensor, options: &AttentionOptions<'_>)
 fn weights(q: &Tensor, k: &Tensor, plan: &Plan) -> Result<Tensor> {
     let q = q.transpose(1, 2)?.contiguous()?;
     let k = k.transpose(1, 2)?.transpose(2, 3)?.contiguous()?;
+    note_pairs(pairs(plan), plan.head_dim);
     let scores = (q.matmul(&k)? * plan.scale)?;
     let bias = Tensor::from_vec(bias(plan), scores.shape(), &candle_core::Device::Cpu)?;
     let scores = (scores + bias.to_dtype(q.dtype())?.to_device(q.device())?)?;
     candle_nn::ops::softmax(&scores, 3)
+}
+
+/// Pairs of query and key that the mask leaves, over all heads and rows.
+fn pairs(plan: &Plan) -> usize {
+    bias(plan).iter().filter(|bias| bias.is_finite()).count()
 }
 
 /// What is added to each score: −slope · distance, and −∞ where the key lies ahead.

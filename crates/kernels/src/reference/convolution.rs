@@ -1,5 +1,6 @@
 //! The short convolution as a sum of shifted products.
 
+use super::count::weighted;
 use super::scan::taken;
 use crate::convolution::check;
 use candle_core::{Result, Tensor};
@@ -20,8 +21,7 @@ pub fn short_convolution(
     let all = if kept == 0 { xs.clone() } else { Tensor::cat(&[past, xs], 1)? };
     let mut sum = None;
     for tap in 0..sizes.taps {
-        let product =
-            all.narrow(1, tap, sizes.time)?.broadcast_mul(&weight.narrow(1, tap, 1)?.squeeze(1)?)?;
+        let product = weighted(&all.narrow(1, tap, sizes.time)?, &weight.narrow(1, tap, 1)?.squeeze(1)?)?;
         sum = Some(match sum {
             Some(sum) => (sum + product)?,
             None => product,

@@ -1,5 +1,6 @@
 //! The affine map as a broadcast product.
 
+use super::count::product;
 use crate::linear::check;
 use candle_core::{Result, Tensor};
 
@@ -14,7 +15,7 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Ten
     if let Some(last) = shape.last_mut() {
         *last = outputs;
     }
-    let ys = xs.reshape(((), inputs))?.matmul(&weight.t()?)?;
+    let ys = product(&xs.reshape(((), inputs))?, &weight.t()?)?;
     let ys = match bias {
         Some(bias) => ys.broadcast_add(bias)?,
         None => ys,

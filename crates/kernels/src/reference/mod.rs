@@ -4,6 +4,7 @@
 pub mod activation;
 mod attention;
 mod convolution;
+mod count;
 pub mod gather;
 mod gru;
 mod linear;
@@ -17,6 +18,7 @@ mod selective;
 
 pub use attention::{attention, attention_packed, attention_state, attention_weights};
 pub use convolution::short_convolution;
+pub use count::{Count, counted};
 pub use gru::gru;
 pub use linear::linear;
 pub use lstm::lstm;

@@ -1,5 +1,6 @@
 //! The diagonal scan unrolled over time, one candle operation per arithmetic operation.
 
+use super::count::weighted;
 use crate::scan::{RealScanParameters, ScanParameters, check};
 use candle_core::{Result, Tensor};
 
@@ -23,13 +24,11 @@ pub fn diagonal_scan(
     for step in 0..time {
         let u = us.narrow(1, step, 1)?.squeeze(1)?;
         let wide = u.unsqueeze(2)?.broadcast_as((batch, dim, n))?;
-        let next_re =
-            ((re.broadcast_mul(lambda_re)? - im.broadcast_mul(lambda_im)?)? + wide.broadcast_mul(b_re)?)?;
-        let next_im =
-            ((im.broadcast_mul(lambda_re)? + re.broadcast_mul(lambda_im)?)? + wide.broadcast_mul(b_im)?)?;
+        let next_re = ((weighted(&re, lambda_re)? - weighted(&im, lambda_im)?)? + weighted(&wide, b_re)?)?;
+        let next_im = ((weighted(&im, lambda_re)? + weighted(&re, lambda_im)?)? + weighted(&wide, b_im)?)?;
         (re, im) = (next_re, next_im);
-        let sum = (re.broadcast_mul(c_re)? - im.broadcast_mul(c_im)?)?.sum(2)?;
-        ys.push((sum + u.broadcast_mul(d)?)?);
+        let sum = (weighted(&re, c_re)? - weighted(&im, c_im)?)?.sum(2)?;
+        ys.push((sum + weighted(&u, d)?)?);
         states.push(Tensor::stack(&[&re, &im], 3)?);
     }
     Ok((stacked(us, &ys)?, taken(states, lengths)?))
@@ -52,8 +51,8 @@ pub fn real_diagonal_scan(
     for step in 0..time {
         let u = us.narrow(1, step, 1)?.squeeze(1)?;
         let wide = u.unsqueeze(2)?.broadcast_as((batch, dim, n))?;
-        let next = (states[step].broadcast_mul(lambda)? + wide.broadcast_mul(b)?)?;
-        ys.push((next.broadcast_mul(c)?.sum(2)? + u.broadcast_mul(d)?)?);
+        let next = (weighted(&states[step], lambda)? + weighted(&wide, b)?)?;
+        ys.push((weighted(&next, c)?.sum(2)? + weighted(&u, d)?)?);
         states.push(next);
     }
     Ok((stacked(us, &ys)?, taken(states, lengths)?))

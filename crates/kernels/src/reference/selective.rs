@@ -1,5 +1,6 @@
 //! The selective scan unrolled over time, one candle operation per arithmetic operation.
 
+use super::count::weighted;
 use super::scan::{stacked, taken};
 use crate::scan::selective::{SelectiveInputs, SelectiveParameters, check};
 use candle_core::{D, Result, Tensor};
@@ -42,15 +43,15 @@ pub fn selective_scan(
         let sum = if complex {
             let angle = wide.broadcast_mul(&a[1])?;
             let (re, im) = ((&decay * angle.cos()?)?, (&decay * angle.sin()?)?);
-            let next_re = ((&re * &h[0])? - (&im * &h[1])?)?;
-            let next_im = ((&re * &h[1])? + (&im * &h[0])?)?;
-            h = vec![(next_re + v.broadcast_mul(&b[0])?)?, (next_im + v.broadcast_mul(&b[1])?)?];
-            (h[0].broadcast_mul(&c[0])? - h[1].broadcast_mul(&c[1])?)?
+            let next_re = (weighted(&re, &h[0])? - weighted(&im, &h[1])?)?;
+            let next_im = (weighted(&re, &h[1])? + weighted(&im, &h[0])?)?;
+            h = vec![(next_re + weighted(&v, &b[0])?)?, (next_im + weighted(&v, &b[1])?)?];
+            (weighted(&h[0], &c[0])? - weighted(&h[1], &c[1])?)?
         } else {
-            h = vec![((&decay * &h[0])? + v.broadcast_mul(&b[0])?)?];
-            h[0].broadcast_mul(&c[0])?
+            h = vec![(weighted(&decay, &h[0])? + weighted(&v, &b[0])?)?];
+            weighted(&h[0], &c[0])?
         };
-        ys.push((sum.sum(2)? + u.broadcast_mul(&parameters.d)?)?);
+        ys.push((sum.sum(2)? + weighted(&u, &parameters.d)?)?);
         states.push(if complex { Tensor::stack(&h, 3)? } else { h[0].clone() });
     }
     Ok((stacked(us, &ys)?, taken(states, lengths)?))

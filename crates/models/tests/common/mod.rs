@@ -51,6 +51,12 @@ pub(crate) fn entries() -> Vec<Entry> {
                 (5, json!({"parameterisation": "s4d", "states": 2, "init": "lin"})),
                 (5, json!({"parameterisation": "s4d", "states": 3, "init": "real"})),
             ],
+            "gru" => vec![(5, json!({})), (7, json!({"chrono": true, "init": "orthogonal", "gain": 0.5}))],
+            "mamba" => vec![
+                (12, json!({})),
+                (5, json!({"states": 3, "expand": 3, "convolution": 5, "dt_rank": 2})),
+                (7, json!({"states": 5, "expand": 1, "convolution": 1})),
+            ],
             _ => vec![(12, json!({}))],
         };
         for (dim, settings) in further {
