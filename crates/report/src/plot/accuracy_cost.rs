@@ -144,7 +144,7 @@ fn chart(title: String, of: &str, early: bool, notes: &[String], y: Axis, places
     let mut words = vec![format!(
         "CPU time: wall-clock × threads, training, validation, probes and scoring together, mean over {of}"
     )];
-    words.extend(early.then(|| "runs stop once they have solved it".into()));
+    words.extend(early.then(|| "runs may stop early".into()));
     words.extend_from_slice(notes);
     Chart { title, subtitle: words.join("; "), x, y, seeds: Seeds::Lines, panels: panels.finish() }
 }
