@@ -115,7 +115,7 @@ fn reach_stands_against_the_cost_of_a_run_where_a_sweep_has_one() {
         "copying: reach in lag against the cost of a run",
         "training, validation, probes and scoring together",
         "not even the smallest: rnn",
-        "hollow: no larger value was measured",
+        "ringed: no larger value was measured",
         "CPU time of a run (s)",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
@@ -129,5 +129,8 @@ fn without_a_sweep_accuracy_stands_against_the_cost_with_its_interval() {
     let cells = [runs("rnn", 10, 0.5, 1.0), runs("lstm", 10, 0.9, 4.0)].concat();
     let text = words_of(&cells, "accuracy-cost-copying.svg");
     assert!(text.contains("copying: accuracy against the cost of a run"), "{text}");
-    assert!(text.contains("95 % t interval over seeds"), "{text}");
+    assert!(text.contains("95 % t interval over seeds") && !text.contains("runs stop"), "{text}");
+    let mut early = cells;
+    early.iter_mut().for_each(|files| files.cell.config = serde_json::json!({"train": {"stop_at": 0.99}}));
+    assert!(words_of(&early, "accuracy-cost-copying.svg").contains("runs may stop early"));
 }

@@ -146,6 +146,9 @@ fn half_unsolved_or_more_leave_a_bound() {
     let untimed = named(&[run(0, 0.0, Some(500.0))], "time-to-accuracy");
     assert_eq!(only(&untimed), ["lstm", "30", "1/1 (21–100 %)", "500"]);
     assert!(tables(&[cell("lstm", 0, &[])]).is_empty());
+    let mut loss = run(0, 10.0, None);
+    loss.scores.iter_mut().for_each(|row| row.metric = "bits_per_byte".into());
+    assert!(tables(&[loss]).iter().all(|table| table.name != "time-to-accuracy"), "a loss is never solved");
 }
 
 #[test]

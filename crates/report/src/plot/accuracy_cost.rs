@@ -10,7 +10,7 @@ use super::names::{
 use super::palette::Palette;
 use super::passes::log_axis;
 use crate::statistics::mean;
-use crate::summary::{AccuracyGroup, Reaches, Setting, Summary};
+use crate::summary::{AccuracyGroup, Reaches, Setting, Stop, Summary};
 
 /// Room at either end of the cost axis, as a factor.
 const ROOM: f64 = 1.3;
@@ -64,7 +64,7 @@ fn of_reaches(summary: &Summary, task: &str, reaches: &[&Reaches]) -> Chart {
     let mut notes =
         vec![format!("reach in {word}: it and every smaller value is solved by 80 % of the seeds")];
     notes
-        .extend(places.iter().any(|own| own.censored).then(|| "hollow: no larger value was measured".into()));
+        .extend(places.iter().any(|own| own.censored).then(|| "ringed: no larger value was measured".into()));
     let none: Vec<&str> =
         places.iter().filter(|own| own.height.is_none()).map(|own| own.setting.model.as_str()).collect();
     notes.extend((!none.is_empty()).then(|| format!("not even the smallest: {}", none.join(", "))));
@@ -77,6 +77,7 @@ fn of_reaches(summary: &Summary, task: &str, reaches: &[&Reaches]) -> Chart {
     chart(
         format!("{task}: reach in {word} against the cost of a run"),
         "all runs of the sweep",
+        stops_early(summary, task),
         &notes,
         y,
         &places,
@@ -108,7 +109,13 @@ fn of_accuracy(summary: &Summary, task: &str) -> Option<Chart> {
         rule: TickRule::Round,
     };
     let title = format!("{task}: {} against the cost of a run", metric_title(&metric));
-    Some(chart(title, "runs", &notes, y, &places))
+    Some(chart(title, "runs", stops_early(summary, task), &notes, y, &places))
+}
+
+/// Whether runs of a task may end before their budget.
+fn stops_early(summary: &Summary, task: &str) -> bool {
+    let mut own = summary.accuracy.iter().filter(|group| group.setting.task == task);
+    own.any(|group| matches!(group.stop, Some(Stop::Early(_))))
 }
 
 /// Mean CPU seconds of the runs of some settings.
@@ -119,22 +126,25 @@ fn seconds(summary: &Summary, is_of: impl Fn(&Setting) -> bool) -> Option<f64> {
     mean(&values)
 }
 
-fn chart(title: String, of: &str, notes: &[String], y: Axis, places: &[Place<'_>]) -> Chart {
+fn chart(title: String, of: &str, early: bool, notes: &[String], y: Axis, places: &[Place<'_>]) -> Chart {
     let several = several_experiments(places.iter().map(|own| own.setting));
     let mut panels = Panels::default();
     let (mut low, mut high) = (f64::INFINITY, 0.0f64);
     for own in places {
         let Some(height) = own.height else { continue };
         (low, high) = (low.min(own.seconds), high.max(own.seconds));
-        let point = Point { x: own.seconds, y: height, interval: own.interval, doubtful: own.censored };
+        let point = Point { x: own.seconds, y: height, interval: own.interval, doubtful: false };
         let series = panels.series(&panel_title(own.setting, several), own.setting);
         series.points.push(point);
+        // No hollow marker: settings of one architecture are told apart by those.
+        series.ring = own.censored.then_some(own.seconds);
     }
     let mut x = log_axis("CPU time of a run (s)", TickRule::Round);
     x.range = Some((low / ROOM, high * ROOM));
     let mut words = vec![format!(
         "CPU time: wall-clock × threads, training, validation, probes and scoring together, mean over {of}"
     )];
+    words.extend(early.then(|| "runs may stop early".into()));
     words.extend_from_slice(notes);
     Chart { title, subtitle: words.join("; "), x, y, seeds: Seeds::Lines, panels: panels.finish() }
 }

@@ -33,8 +33,8 @@ pub struct RunCost {
 
 /// One row a setting whose cells measure accuracy.
 pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[AccuracyGroup]) -> Vec<RunCost> {
-    let measured = |setting: &Setting| accuracy.iter().any(|group| group.setting == *setting);
     let of = |(setting, cells): &(Setting, Vec<&CellFiles>)| {
+        let group = accuracy.iter().find(|group| group.setting == *setting)?;
         let runs: Vec<&CellFiles> = cells
             .iter()
             .copied()
@@ -43,13 +43,14 @@ pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[Accur
         let value = |files: &&CellFiles| {
             Some(SeedValue { seed: files.cell.labels.seed, value: whole_seconds(files)? })
         };
-        RunCost {
+        Some(RunCost {
             setting: setting.clone(),
             cpu_seconds: Estimate::new(runs.iter().filter_map(value).collect()),
-            to_solve: to_solve(&runs),
-        }
+            // What is known by a loss is never solved.
+            to_solve: group.threshold.and_then(|_| to_solve(&runs)),
+        })
     };
-    finals.iter().filter(|(setting, _)| measured(setting)).map(of).collect()
+    finals.iter().filter_map(of).collect()
 }
 
 fn to_solve(runs: &[&CellFiles]) -> Option<ToSolve> {
