@@ -41,6 +41,13 @@ pub fn on_plain_formulations<R>(work: impl FnOnce() -> R) -> R {
     seqbench_kernels::reference::alone(work)
 }
 
+/// As [`on_plain_formulations`], and the multiply-adds that the plain formulations make: of products with weights, of scans and
+/// convolutions, and of attention over the pairs that its mask leaves.
+pub fn counting_multiply_adds<R>(work: impl FnOnce() -> R) -> (R, u64) {
+    let (result, count) = seqbench_kernels::reference::counted(work);
+    (result, count.total())
+}
+
 /// Bytes a second, read and written together, that this many threads copy from memory to memory at once, in GB/s.
 pub fn memory_bandwidth(threads: u32) -> f64 {
     seqbench_kernels::peak::memory_copy_bandwidth(threads as usize)

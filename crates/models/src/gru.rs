@@ -21,7 +21,7 @@
 //! `[batch, H]`.
 //!
 //! # Cost
-//! 6H² + 6H parameters, each used once a step; time and memory linear in time; steps follow one another.
+//! 6H² + 6H parameters, all but the biases a multiply-add a step; time and memory linear in time; steps follow one another.
 //!
 //! # Deviations from the source
 //! The reset gate multiplies the product U_n h instead of h, and z keeps where the paper's z renews (its z is 1 − z

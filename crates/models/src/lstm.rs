@@ -22,7 +22,7 @@
 //! `h`, `c`, each `[batch, H]`.
 //!
 //! # Cost
-//! 8H² + 8H parameters, each used once a step; time and memory linear in time; steps follow one another.
+//! 8H² + 8H parameters, all but the biases a multiply-add a step; time and memory linear in time; steps follow one another.
 //!
 //! # Deviations from the source
 //! No peepholes. Two biases, as in PyTorch. PyTorch draws the forget bias as any other; here the forget part of

@@ -21,7 +21,7 @@
 //! `h` `[batch, H]`.
 //!
 //! # Cost
-//! 2H² + 2H parameters, each used once a step; time and memory linear in time. Its steps follow one another: only
+//! 2H² + 2H parameters, all but the biases a multiply-add a step; time and memory linear in time. Its steps follow one another: only
 //! batch and width are parallel.
 //!
 //! # Deviations from the source

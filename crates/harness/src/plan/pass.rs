@@ -38,8 +38,8 @@ pub struct PassCost {
     /// Bytes held at most, above the process without the model.
     ///
     /// *train*: weights, their gradients and two moments (AdamW); what the layers keep for the backward pass and, where their
-    /// size is fixed, states before and after; the encoder's output, the last norm's and the copy of the inputs; and the most that the backward pass holds at once beside what is
-    /// left of that by then.
+    /// size is fixed, states before and after; the encoder's output, the last norm's and the copy of the inputs; and the most
+    /// that the backward pass holds at once beside what is left of that by then.
     ///
     /// *forward*: weights, the states that all layers begin with and return, and the buffers of the layer that has most.
     ///
