@@ -218,6 +218,9 @@ fn committed_results_are_those_of_the_committed_experiments() {
         let too_long = plan.cells().filter(|cell| cell.beyond.is_some()).map(|cell| cell.id.as_str());
         let skipped = cells.iter().filter(|files| files.cell.status == Status::Skipped);
         let skipped: BTreeSet<&str> = skipped.map(|files| files.cell.id.as_str()).collect();
-        assert!(too_long.collect::<BTreeSet<&str>>() == skipped, "{path}: skipped is not what the limits say");
+        assert!(
+            too_long.collect::<BTreeSet<&str>>() == skipped,
+            "{path}: skipped is not what the limits say"
+        );
     }
 }
