@@ -130,8 +130,9 @@ fn work_is_set_against_what_the_machine_can_do() {
     assert!(row.disturbance.noisy && row.disturbance.spread == Some(0.25));
     let table = named(&[files.clone()], "throughput");
     let text = table.render(Format::Md);
-    assert!(text.contains("| spread 25 % |") && text.contains("1 noisy rows"), "{text}");
+    assert!(text.contains("| noisy |") && text.contains("1 noisy rows"), "{text}");
     assert_eq!(field(&table, "noisy"), [Value::Flag(true)]);
+    assert_eq!(field(&table, "spread"), [Value::Number(0.25)]);
     // Cells without facts and conditions have neither columns nor shares.
     files.cell.facts.clear();
     files.conditions.clear();

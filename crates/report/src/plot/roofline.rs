@@ -62,7 +62,9 @@ fn chart(rows: &[&ThroughputRow]) -> Chart {
     }
     let noisy = if rows.iter().any(|row| row.disturbance.noisy) { "; hollow: noisy" } else { "" };
     let mut words = conditions(&rows);
-    words.push(format!("one point a length, the longest the largest{noisy}"));
+    let above = rows.iter().filter_map(|row| row.share_of_roof).any(|share| share > 1.0);
+    let cached = if above { "; above the roof: from caches" } else { "" };
+    words.push(format!("one point a length, the longest the largest{noisy}{cached}"));
     let mut x = log_axis("operational intensity (FLOP/byte)", TickRule::Round);
     x.range = Some((low, high));
     Chart {

@@ -70,6 +70,11 @@ fn of(rows: Vec<ThroughputRow>, at: &str, provenances: &[Provenance]) -> Table {
             .into(),
     ];
     notes.extend(limits(&rows));
+    if rows.iter().filter_map(|row| row.share_of_roof).any(|share| share > 1.0) {
+        notes.push(
+            "Above the roof: what moves is in caches, and not in memory, from one pass to the next.".into(),
+        );
+    }
     if rows.iter().any(|row| row.rounds < FEWEST_ROUNDS) {
         notes.push(format!("Rates of fewer than {FEWEST_ROUNDS} rounds are in no figure."));
     }

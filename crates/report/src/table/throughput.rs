@@ -179,23 +179,11 @@ const BEND: [&str; 3] = ["bend", "bend_low", "bend_high"];
 /// Values of what disturbed a row.
 const DISTURBANCE: [&str; 4] = ["foreign_cores", "slowdown", "spread", "attempts"];
 
-/// What made a row noisy, for people; a flag for programs.
+/// Whether a row is noisy.
 pub(super) fn noisy_column<'a, R: 'a>(of: fn(&R) -> &ThroughputRow) -> build::Build<'a, R> {
-    column("noisy", Align::Left, Show::Filled, &["noisy"], move |row: &R| {
-        let own = of(row).disturbance;
-        if !own.noisy {
-            return word("");
-        }
-        let per_cent = |share: f64| format!("{:.0} %", 100.0 * share);
-        let words = [
-            own.spread.map(|spread| format!("spread {}", per_cent(spread))),
-            own.slowdown.map(|slowdown| format!("slowed {}", per_cent(slowdown - 1.0))),
-            own.foreign_cores.map(|cores| format!("{cores:.1} foreign cores")),
-            own.attempts.map(|attempts| format!("{attempts:.0} attempts")),
-        ];
-        let words: Vec<String> = words.into_iter().flatten().collect();
-        let text = if words.is_empty() { "noisy".into() } else { words.join(", ") };
-        Cell { text, values: vec![Value::Flag(true)] }
+    column("noisy", Align::Left, Show::Filled, &["noisy"], move |row: &R| match of(row).disturbance.noisy {
+        true => Cell { text: "noisy".into(), values: vec![Value::Flag(true)] },
+        false => word(""),
     })
 }
 
@@ -204,8 +192,8 @@ pub(super) fn noisy_note(rows: &[ThroughputRow]) -> Option<String> {
     let noisy = rows.iter().filter(|row| row.disturbance.noisy).count();
     (noisy > 0).then(|| {
         format!(
-            "{noisy} noisy rows: even the best attempt was disturbed; spread is the interquartile range over the median, \
-             slowed a fixed piece of arithmetic, foreign cores those that others kept busy. Figures show them hollow."
+            "{noisy} noisy rows: even the best attempt was disturbed, by what others did, by a slower processor or by rounds \
+             far apart; the CSV says by how much, figures show them hollow."
         )
     })
 }
