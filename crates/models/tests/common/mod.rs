@@ -55,7 +55,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             "mamba" => vec![
                 (12, json!({})),
                 (5, json!({"states": 3, "expand": 3, "convolution": 5, "dt_rank": 2})),
-                (7, json!({"states": 5, "expand": 1, "convolution": 1})),
+                (7, json!({"states": 5, "expand": 1, "convolution": 2})),
             ],
             _ => vec![(12, json!({}))],
         };
