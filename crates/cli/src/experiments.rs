@@ -48,6 +48,7 @@ embedded![
     "gradient-clipping",
     "gradient-through-training",
     "throughput-vs-length",
+    "throughput-large",
     "efficiency-full",
     "quick-tuning",
     "yardstick",

@@ -22,14 +22,14 @@ pub struct Crossover {
     pub from_length: u64,
     /// Longest common length.
     pub to_length: u64,
-    /// Whether the first is faster at the shortest.
-    pub first_is_faster_below: bool,
-    /// Whether the first is faster at the longest.
-    pub first_is_faster_above: bool,
+    /// Whether the first is faster at the shortest; none where the ratio could be 1 there.
+    pub first_is_faster_below: Option<bool>,
+    /// Whether the first is faster at the longest; none where the ratio could be 1 there.
+    pub first_is_faster_above: Option<bool>,
     /// How often the medians cross between.
     pub crossings: usize,
-    /// Where they last do, on a straight line of log ratio against log length between two neighbours; none where the same
-    /// model is faster at either end.
+    /// Where they last do, on a straight line of log ratio against log length between two neighbours; none where not one model
+    /// is faster at one end and the other at the other.
     pub length: Option<f64>,
     /// From where on that line the ratio could first be 1, and up to where it could last be: medians lie within order
     /// statistics, each of [`LEVEL`] or more. An end that is beyond all lengths timed is absent; both are where there are
@@ -95,7 +95,8 @@ fn crossover(first: &[&ThroughputRow], second: &[&ThroughputRow]) -> Option<Cros
         ratios.iter().map(|own| own.interval.as_ref().map(of)).collect()
     };
     // Medians that cross and cross back differ by noise.
-    let length = last(&values).filter(|_| crossings.len() % 2 == 1);
+    let (below, above) = (shortest.first_is_faster(), longest.first_is_faster());
+    let length = last(&values).filter(|_| below.zip(above).is_some_and(|(below, above)| below != above));
     let ends = [bound(|own| own.low), bound(|own| own.high)]
         .map(|values| values.and_then(|values| last(&values)).filter(|_| length.is_some()));
     // A ratio that rises meets 1 with its upper bound first, one that falls with its lower.
@@ -110,13 +111,21 @@ fn crossover(first: &[&ThroughputRow], second: &[&ThroughputRow]) -> Option<Cros
         threads: own.threads,
         from_length: own.length,
         to_length: pairs.last()?.0.length,
-        first_is_faster_below: shortest.value < 0.0,
-        first_is_faster_above: longest.value < 0.0,
+        first_is_faster_below: below,
+        first_is_faster_above: above,
         crossings: crossings.len(),
         length,
         low,
         high,
     })
+}
+
+impl Ratio {
+    /// None where it could be 1; by the medians alone where too few rounds have no interval.
+    fn first_is_faster(&self) -> Option<bool> {
+        let could_be_one = self.interval.is_some_and(|ends| ends.low <= 0.0 && ends.high >= 0.0);
+        (!could_be_one).then_some(self.value < 0.0)
+    }
 }
 
 fn ratio(own: &ThroughputRow, other: &ThroughputRow) -> Option<Ratio> {
@@ -177,8 +186,8 @@ mod tests {
             assert!((found.low.unwrap() / (100.0 * 0.9 / 1.1) - 1.0).abs() < 1e-4, "{found:?}");
             assert!((found.high.unwrap() / (100.0 * 1.1 / 0.9) - 1.0).abs() < 1e-4, "{found:?}");
             let linear_first = found.first.model == "linear";
-            assert_eq!(found.first_is_faster_above, linear_first);
-            assert_eq!(found.first_is_faster_below, !linear_first);
+            assert_eq!(found.first_is_faster_above, Some(linear_first));
+            assert_eq!(found.first_is_faster_below, Some(!linear_first));
             assert_eq!((found.from_length, found.to_length), (16, 1024));
         }
     }
@@ -189,7 +198,7 @@ mod tests {
         let both: Vec<ThroughputRow> = slow.iter().chain(&fast).cloned().collect();
         let [found] = &crossovers(&both)[..] else { panic!("one pair") };
         assert_eq!((found.crossings, found.length, found.low, found.high), (0, None, None, None));
-        assert!(!found.first_is_faster_below && !found.first_is_faster_above);
+        assert_eq!([found.first_is_faster_below, found.first_is_faster_above], [Some(false), Some(false)]);
         // Noise: across and back.
         let back = rows("back", |l| {
             if l < 100.0 {

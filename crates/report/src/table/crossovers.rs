@@ -13,9 +13,10 @@ use crate::{
 /// One row for every pair of models in every mode.
 pub fn crossover_table(summary: &Summary) -> Table {
     let rows = &summary.crossovers;
-    let name = |first: bool, row: &Crossover| match first {
-        true => row.first.model.clone(),
-        false => row.second.model.clone(),
+    let name = |first: Option<bool>, row: &Crossover| match first {
+        Some(true) => row.first.model.clone(),
+        Some(false) => row.second.model.clone(),
+        None => "–".into(),
     };
     let columns = vec![
         column("experiment", Align::Left, Show::Varied, &["experiment"], |row: &Crossover| {
@@ -49,7 +50,7 @@ pub fn crossover_table(summary: &Summary) -> Table {
              each median within its {} % order statistics (which is wider than {0} % for the two together).",
             100.0 * LEVEL
         ),
-        "–: the same is faster at either end. Below, above: at the shortest and at the longest of them."
+        "Below, above: at the shortest and at the longest of them; – where no difference is shown. –: no crossing is."
             .into(),
     ];
     build::table("crossovers", "Which model is faster".into(), notes, rows, columns)
