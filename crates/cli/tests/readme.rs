@@ -68,7 +68,20 @@ fn checkout() -> tempfile::TempDir {
     for file in [example, "README.md"] {
         std::fs::copy(root().join(file), folder.path().join(file)).unwrap();
     }
+    // Commands that read results read the committed ones.
+    for experiment in ["throughput-vs-length", "delayed-recall-vs-lag"] {
+        copy(&root().join("results").join(experiment), &folder.path().join("results").join(experiment));
+    }
     folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { std::fs::copy(&path, &target).map(drop).unwrap() }
+    }
 }
 
 /// Whether the program has the subcommand and the options that a command names.

@@ -70,7 +70,8 @@ fn generated() -> Vec<(String, String)> {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let readme = between(&readme, "results", &section());
     let study = study();
-    files.push(("README.md".into(), between(&readme, "study", &study.section)));
+    let readme = between(&readme, "study", &study.section);
+    files.push(("README.md".into(), between(&readme, "efficiency", &efficiency())));
     files.extend(study.files);
     files
 }
@@ -111,6 +112,34 @@ fn study() -> Study {
         (format!("{folder}/study.svg"), figure.svg),
     ];
     Study { section, files }
+}
+
+/// What a pass costs against length: a single sequence, and where the transformer is overtaken at either size.
+fn efficiency() -> String {
+    let committed = committed();
+    let of = |name: &str| {
+        let found = committed.iter().find(|(path, _)| path.starts_with(&format!("results/{name}/")));
+        found.unwrap_or_else(|| panic!("no results of {name}"))
+    };
+    let ((path, cells), (_, large)) = (of("throughput-vs-length"), of("throughput-large"));
+    let figure = figures(cells).into_iter().find(|own| own.file_name == "time-train.svg").unwrap();
+    let mut lines = vec![format!("![{}]({path}/plots/time-train.svg)\n", figure.title)];
+    let has = |files: &CellFiles, key: &str, value: u64| {
+        files.cell.labels.coordinates.iter().any(|own| own.key == key && own.value == value)
+    };
+    let single: Vec<CellFiles> = cells.iter().filter(|files| has(files, "batch", 1)).cloned().collect();
+    let digest = table::digest(&single);
+    lines.push(digest.iter().find(|own| own.name == "throughput").unwrap().render(Format::Md));
+    let both: Vec<CellFiles> = cells.iter().chain(large).cloned().collect();
+    let mut crossovers = table::tables(&both).into_iter().find(|own| own.name == "crossovers").unwrap();
+    let at = |name: &str| crossovers.columns.iter().position(|column| column.name == name).unwrap();
+    let (mode, one, other) = (at("mode"), at("model"), at("against"));
+    crossovers.rows.retain(|row| {
+        row[mode].text == "train" && [one, other].into_iter().any(|column| row[column].text == "transformer")
+    });
+    crossovers.title = "Which is faster in training: the transformer, or another".into();
+    lines.push(crossovers.render(Format::Md));
+    lines.join("\n")
 }
 
 /// How long each experiment took: the time of its cells, which ran two at a time.

@@ -233,19 +233,20 @@ impl Machine for Busy {
 #[test]
 fn a_noisy_group_is_measured_again_and_marked_if_it_stays_so() {
     let plan = experiment("[measure]\nthroughput = { lengths = [16], modes = [\"train\"], rounds = 5 }\n");
-    // Looks: once before everything, then before and after the rounds of each attempt.
+    // Five rounds are two, two and one. Looks: once before everything, then before and after each attempt at a visit.
     let cases = [
-        (vec![0.0, 0.0, 0.05], 1.0, 0.0, 0.2),
-        (vec![0.0, 0.0, 0.5, 0.0, 0.0], 2.0, 0.0, 0.0),
-        (vec![0.0, 0.0, 0.5, 0.0, 0.3], 2.0, 1.0, 1.2),
+        ([vec![0.0, 0.0, 0.05], vec![0.0, 0.0], vec![0.0, 0.025]], 1.0, 0.0, 0.2),
+        ([vec![0.0, 0.0, 0.5, 0.0, 0.0], vec![0.0, 0.0], vec![0.0, 0.0]], 2.0, 0.0, 0.0),
+        ([vec![0.0, 0.0, 0.0], vec![0.0, 0.5, 0.0, 0.3], vec![0.0, 0.0]], 2.0, 1.0, 1.2),
         // The quieter attempt is kept.
-        (vec![0.0, 0.0, 0.3, 0.0, 0.5], 2.0, 1.0, 1.2),
+        ([vec![0.0, 0.0, 0.3, 0.0, 0.5], vec![0.0, 0.0], vec![0.0, 0.0]], 2.0, 1.0, 1.2),
     ];
     for (looks, attempts, noisy, foreign) in cases {
+        let looks = looks.concat();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path());
         let launcher = Threads::new(StandIn::default());
-        let rounds = 2 * 5 * attempts as usize;
+        let rounds = 2 * (5 + 2 * (attempts as usize - 1));
         let still = Activity { cores: 4, ..Activity::default() };
         let machine = Busy(Mutex::new(looks.into()), Mutex::new(still));
         let (options, clock) = (Options::default(), FakeClock::new());

@@ -27,8 +27,10 @@ impl Work for Cells<'_> {
         run_cell(&job.spec, job.rate, trial, self.registry, &mut told).map_err(text)
     }
 
-    fn prepare(&self, spec: &CellSpec) -> Result<Box<dyn Timed + '_>, String> {
-        Ok(Box::new(Bench::prepare(spec, self.registry).map_err(text)?))
+    fn prepare(&self, spec: &CellSpec, rounds: u32) -> Result<Box<dyn Timed + '_>, String> {
+        let mut spec = spec.clone();
+        spec.measure.throughput.iter_mut().for_each(|own| own.rounds = rounds);
+        Ok(Box::new(Bench::prepare(&spec, self.registry).map_err(text)?))
     }
 
     fn isa(&self) -> String {

@@ -14,6 +14,7 @@ mod pool;
 pub mod protocol;
 mod select;
 mod timing;
+mod visits;
 pub mod worker;
 mod write;
 
@@ -162,10 +163,7 @@ pub fn execute(
         }
     }
     pool::run(&mut run, options.jobs.max(1))?;
-    let mut conditions = timing::Conditions::default();
-    for group in experiment.groups.iter().filter(|group| group.kind == GroupKind::Timing) {
-        timing::run(&mut run, &mut conditions, group)?;
-    }
+    timing::run(&mut run, experiment.groups.iter().filter(|group| group.kind == GroupKind::Timing))?;
     Ok(run.outcome)
 }
 

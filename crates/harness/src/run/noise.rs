@@ -34,6 +34,16 @@ impl Noise {
         foreign.max(slowdown).max(self.spread / MOST_SPREAD)
     }
 
+    /// What disturbed either of two visits, and the spread of all their rounds.
+    pub(super) fn worse(&self, other: &Noise, spread: f64) -> Noise {
+        let foreign_cores = match (self.foreign_cores, other.foreign_cores) {
+            (Some(own), Some(other)) => Some(own.max(other)),
+            (own, other) => own.or(other),
+        };
+        let slowdown = self.slowdown.max(other.slowdown);
+        Noise { foreign_cores, cores: self.cores.max(other.cores), slowdown, spread }
+    }
+
     pub(super) fn rows(&self, attempts: u32) -> Vec<ConditionRow> {
         let noisy = f64::from(u8::from(self.excess() > 1.0));
         let mut rows = vec![

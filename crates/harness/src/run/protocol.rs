@@ -18,8 +18,8 @@ use std::path::Path;
 pub enum Request {
     /// A trial or final cell, from beginning to end.
     Run(Job),
-    /// A timing cell: build it, run it untimed, warm up.
-    Prepare(Job),
+    /// A timing cell for so many rounds: build it, run it untimed, warm up.
+    Prepare(Job, u32),
     /// One timed pass of the prepared cell.
     Round(Mode),
     /// What the prepared cell holds beside its rounds; the child is then free for another.

@@ -1,11 +1,12 @@
 //! Timing groups: one process a model, all of them ready, then one pass at a time in a random order over models and
-//! modes, so that what the machine does meanwhile falls on all alike. A group during which the machine was not quiet is
-//! taken again, and the quieter attempt kept. Where memory does not suffice for all of a group at once, it is taken in
-//! stretches; a cell that does not fit by itself is skipped.
+//! modes, so that what the machine does meanwhile falls on all alike. The rounds of a group are spread over several visits.
+//! A visit during which the machine was not quiet is made again, and the quieter attempt kept. Where memory does not suffice
+//! for all of a group at once, it is taken in units; a cell that does not fit by itself is skipped.
 
 use super::noise::{Noise, Watch, slowdown, spread};
 use super::observer::Event;
 use super::protocol::{Findings, Job, Reply, Request, TimedRound};
+use super::visits::{Unit, VISITS, share, together, too_big, windows};
 use super::{Run, Standing, Worker};
 use crate::machine::Machine;
 use crate::plan::{Cell, Group};
@@ -15,7 +16,7 @@ use seqbench_record::{ConditionRow, Provenance, Result, Status, TimingRow};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Most attempts at a group.
+/// Most attempts at a visit.
 const ATTEMPTS: u32 = 2;
 
 /// What all timing groups of a run share.
@@ -48,7 +49,7 @@ struct Pass {
 /// How a cell ended: what it found and where, or why not.
 type Ended<'a> = (&'a Cell, std::result::Result<Taken, String>);
 
-/// A cell that has all its rounds.
+/// A cell with its rounds.
 struct Taken {
     found: Findings,
     provenance: Provenance,
@@ -56,8 +57,53 @@ struct Taken {
     noise: Noise,
 }
 
-/// Runs what is missing of a timing group.
-pub(super) fn run<'a>(run: &mut Run<'a>, conditions: &mut Conditions, group: &'a Group) -> Result<()> {
+impl Taken {
+    /// With what a later visit took: the rounds follow on, and what disturbed any visit disturbed the cell.
+    fn and(mut self, later: Taken) -> Taken {
+        self.rows.extend(later.rows);
+        self.provenance.wall_seconds += later.provenance.wall_seconds;
+        for (own, other) in self.found.memory.iter_mut().zip(later.found.memory) {
+            if other.peak_bytes > own.peak_bytes {
+                *own = other;
+            }
+        }
+        self.noise = self.noise.worse(&later.noise, spread(&self.rows));
+        self
+    }
+}
+
+/// What a unit's visits have found so far.
+#[derive(Default)]
+struct Gathered<'a> {
+    ended: Vec<Ended<'a>>,
+    /// Most attempts at any visit.
+    attempts: u32,
+}
+
+/// Runs what is missing of the timing groups.
+pub(super) fn run<'a>(run: &mut Run<'a>, groups: impl Iterator<Item = &'a Group>) -> Result<()> {
+    let mut conditions = Conditions::default();
+    let mut all: Vec<Unit<'a>> = Vec::new();
+    for group in groups {
+        all.extend(units(run, group)?);
+    }
+    for window in windows(&all) {
+        let units = &all[window];
+        let mut gathered: Vec<Gathered<'a>> = units.iter().map(|_| Gathered::default()).collect();
+        for visit in 0..VISITS {
+            for (unit, gathered) in units.iter().zip(&mut gathered) {
+                self::visit(run, &mut conditions, unit, gathered, visit);
+                if visit + 1 == VISITS {
+                    end(run, &conditions, unit, std::mem::take(gathered))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is missing of a group, in units that memory suffices for.
+fn units<'a>(run: &mut Run<'a>, group: &'a Group) -> Result<Vec<Unit<'a>>> {
     let is_missing = |cell: &&Cell| run.standing.get(cell.id.as_str()) == Some(&Standing::Missing);
     let mut missing: Vec<&'a Cell> = group.finals.iter().filter(is_missing).collect();
     let available = run.machine.available_bytes();
@@ -67,88 +113,96 @@ pub(super) fn run<'a>(run: &mut Run<'a>, conditions: &mut Conditions, group: &'a
             missing.retain(|own| own.id != cell.id);
         }
     }
-    for cell in &missing {
-        run.tell(&Event::Started { cell, rate: None });
-    }
     let threads = missing.first().and_then(|cell| cell.spec.measure.throughput.as_ref());
-    let Some(threads) = threads.map(|spec| threads_of(spec.threads)) else { return Ok(()) };
-    // What is measured before the first group is long enough to tell what others do.
-    conditions.watch.look(run.machine, &[]);
-    let peaks = conditions.peaks.entry(threads).or_insert_with(|| peaks(run.machine, threads)).clone();
+    let threads = threads.map_or(1, |spec| threads_of(spec.threads));
     let needs: Vec<f64> = missing.iter().map(|cell| cell.predicted_bytes.unwrap_or(0.0)).collect();
-    for stretch in together(available, &needs) {
-        let cells = &missing[stretch];
-        let mut best: Option<(f64, Vec<Ended<'a>>)> = None;
-        let mut attempts = 0;
-        while attempts < ATTEMPTS && best.as_ref().is_none_or(|(excess, _)| *excess > 1.0) {
-            attempts += 1;
-            let ended = attempt(run, conditions, group, cells);
-            let taken = ended.iter().filter_map(|(_, taken)| taken.as_ref().ok());
-            let excess = taken.map(|taken| taken.noise.excess()).fold(0.0, f64::max);
-            if best.as_ref().is_none_or(|(least, _)| excess < *least) {
-                best = Some((excess, ended));
-            }
+    let stretches = together(available, &needs).into_iter();
+    Ok(stretches.map(|stretch| Unit { group, cells: missing[stretch].to_vec(), threads }).collect())
+}
+
+/// The rounds of one visit, the quieter of two attempts at them.
+fn visit<'a>(
+    run: &mut Run<'a>,
+    conditions: &mut Conditions,
+    unit: &Unit<'a>,
+    gathered: &mut Gathered<'a>,
+    visit: u32,
+) {
+    if visit == 0 {
+        for cell in &unit.cells {
+            run.tell(&Event::Started { cell, rate: None });
         }
-        for (cell, taken) in best.into_iter().flat_map(|(_, ended)| ended) {
-            match taken {
-                Ok(Taken { mut found, provenance, rows, noise }) => {
-                    found.conditions = peaks.clone();
-                    found.conditions.extend(noise.rows(attempts));
-                    run.end(cell, None, found, provenance, rows)?;
-                }
-                Err(reason) => run.end_without(cell, Status::Failed, &reason)?,
+    }
+    if !conditions.peaks.contains_key(&unit.threads) {
+        // What is measured here is long enough to tell what others do.
+        conditions.watch.look(run.machine, &[]);
+        conditions.peaks.insert(unit.threads, peaks(run.machine, unit.threads));
+    }
+    let has_failed = |cell: &Cell| gathered.ended.iter().any(|(own, how)| own.id == cell.id && how.is_err());
+    let cells: Vec<&'a Cell> = unit.cells.iter().copied().filter(|cell| !has_failed(cell)).collect();
+    let rounds = cells.first().and_then(|cell| cell.spec.measure.throughput.as_ref());
+    let rounds = rounds.map_or(0..0, |spec| share(spec.rounds, visit));
+    if rounds.is_empty() {
+        return;
+    }
+    let mut best: Option<(f64, Vec<Ended<'a>>)> = None;
+    let mut attempts = 0;
+    while attempts < ATTEMPTS && best.as_ref().is_none_or(|(excess, _)| *excess > 1.0) {
+        attempts += 1;
+        let ended = attempt(run, conditions, unit.group, &cells, rounds.clone());
+        let taken = ended.iter().filter_map(|(_, taken)| taken.as_ref().ok());
+        let excess = taken.map(|taken| taken.noise.excess()).fold(0.0, f64::max);
+        if best.as_ref().is_none_or(|(least, _)| excess < *least) {
+            best = Some((excess, ended));
+        }
+    }
+    gathered.attempts = gathered.attempts.max(attempts);
+    for (cell, how) in best.into_iter().flat_map(|(_, ended)| ended) {
+        let before = gathered.ended.iter().position(|(own, _)| own.id == cell.id);
+        let before = before.map(|at| gathered.ended.swap_remove(at).1);
+        let joined = match (before, how) {
+            (Some(Ok(before)), Ok(taken)) => Ok(before.and(taken)),
+            (_, how) => how,
+        };
+        gathered.ended.push((cell, joined));
+    }
+}
+
+/// Writes the cells of a unit, in their order.
+fn end<'a>(
+    run: &mut Run<'a>,
+    conditions: &Conditions,
+    unit: &Unit<'a>,
+    mut gathered: Gathered<'a>,
+) -> Result<()> {
+    let place = |cell: &Cell| unit.cells.iter().position(|own| own.id == cell.id);
+    gathered.ended.sort_by_key(|(cell, _)| place(cell));
+    for (cell, how) in gathered.ended {
+        match how {
+            Ok(Taken { mut found, provenance, rows, noise }) => {
+                found.conditions = conditions.peaks.get(&unit.threads).cloned().unwrap_or_default();
+                found.conditions.extend(noise.rows(gathered.attempts));
+                run.end(cell, None, found, provenance, rows)?;
             }
+            Err(reason) => run.end_without(cell, Status::Failed, &reason)?,
         }
     }
     Ok(())
 }
 
-/// The share of the memory there is that cells standing side by side may be predicted to hold.
-const MOST_MEMORY: f64 = 0.7;
-
-/// Why a cell that needs so many bytes is not tried: there are fewer.
-fn too_big(available: Option<u64>, needs: Option<f64>) -> Option<String> {
-    let (available, needs) = (available? as f64, needs?);
-    (needs > available).then(|| {
-        format!(
-            "predicted {:.1} GB of memory, of which {:.1} GB are available",
-            1e-9 * needs,
-            1e-9 * available
-        )
-    })
-}
-
-/// Cells that need so many bytes, in stretches, each of which fits into the memory there is: all together, wherever that is
-/// possible.
-fn together(available: Option<u64>, needs: &[f64]) -> Vec<Range<usize>> {
-    let most = available.map_or(f64::INFINITY, |bytes| MOST_MEMORY * bytes as f64);
-    let mut stretches: Vec<Range<usize>> = Vec::new();
-    let mut held = 0.0;
-    for (at, own) in needs.iter().enumerate() {
-        match stretches.last_mut() {
-            Some(last) if held + own <= most => last.end = at + 1,
-            _ => {
-                stretches.push(at..at + 1);
-                held = 0.0;
-            }
-        }
-        held += own;
-    }
-    stretches
-}
-
-/// All rounds of the cells, once.
+/// These rounds of the cells, once.
 fn attempt<'a>(
     run: &mut Run<'a>,
     conditions: &mut Conditions,
     group: &Group,
     cells: &[&'a Cell],
+    rounds: Range<u32>,
 ) -> Vec<Ended<'a>> {
     let mut ended: Vec<Ended<'a>> = Vec::new();
     let mut benches: Vec<Option<Bench<'a>>> = Vec::new();
     for &cell in cells {
         let Some(spec) = cell.spec.measure.throughput.as_ref() else { continue };
-        match prepare(run, cell, spec) {
+        match prepare(run, cell, spec.threads, rounds.len() as u32) {
             Ok(worker) => {
                 benches.push(Some(Bench { cell, spec, worker, rows: Vec::new(), paces: Vec::new() }));
             }
@@ -158,7 +212,7 @@ fn attempt<'a>(
     let workers: Vec<u32> = benches.iter().flatten().filter_map(|bench| bench.worker.process()).collect();
     conditions.watch.look(run.machine, &workers);
     let specs: Vec<&ThroughputSpec> = benches.iter().flatten().map(|bench| bench.spec).collect();
-    let passes = order(&specs);
+    let passes = order(&specs, rounds);
     let total = passes.len();
     for (done, pass) in passes.into_iter().enumerate() {
         let Some(bench) = &mut benches[pass.bench] else { continue };
@@ -237,10 +291,10 @@ fn reason(worker: Worker, trouble: Trouble) -> String {
     }
 }
 
-fn prepare(run: &Run<'_>, cell: &Cell, spec: &ThroughputSpec) -> std::result::Result<Worker, String> {
-    let started = run.launcher.launch(spec.threads);
+fn prepare(run: &Run<'_>, cell: &Cell, threads: u32, rounds: u32) -> std::result::Result<Worker, String> {
+    let started = run.launcher.launch(threads);
     let mut worker = started.map_err(|error| format!("no worker could be started: {error}"))?;
-    match ask(&mut worker, &Request::Prepare(Job::of(cell, None))) {
+    match ask(&mut worker, &Request::Prepare(Job::of(cell, None), rounds)) {
         Ok(Reply::Prepared) => Ok(worker),
         Ok(other) => Err(reason(worker, unexpected(&other))),
         Err(trouble) => Err(reason(worker, trouble)),
@@ -283,16 +337,13 @@ fn row(spec: &ThroughputSpec, pass: Pass, round: TimedRound) -> TimingRow {
     }
 }
 
-/// All passes: round by round, within a round every (model, mode) once, in an order drawn anew for each.
-fn order(specs: &[&ThroughputSpec]) -> Vec<Pass> {
-    let rounds = specs.iter().map(|spec| spec.rounds).max().unwrap_or(0);
+/// All passes of these rounds: round by round, within a round every (model, mode) once, in an order drawn anew for each.
+fn order(specs: &[&ThroughputSpec], rounds: Range<u32>) -> Vec<Pass> {
     let length = specs.first().map_or(0, |spec| spec.length as u64);
     let mut passes = Vec::new();
-    for round in 0..rounds {
-        let mut own: Vec<Pass> = specs
-            .iter()
-            .enumerate()
-            .filter(|(_, spec)| round < spec.rounds)
+    for round in rounds {
+        let each = specs.iter().enumerate();
+        let mut own: Vec<Pass> = each
             .flat_map(|(bench, spec)| spec.modes.iter().map(move |mode| Pass { bench, mode: *mode, round }))
             .collect();
         Stream::new(length, Purpose::Timing, u64::from(round)).shuffle(&mut own);
@@ -305,25 +356,10 @@ fn order(specs: &[&ThroughputSpec]) -> Vec<Pass> {
 mod tests {
     use super::*;
     #[test]
-    fn cells_stand_side_by_side_as_far_as_memory_lasts() {
-        let needs = [300.0, 400.0, 100.0, 900.0, 10.0];
-        assert_eq!(together(None, &needs), [0..5]);
-        assert_eq!(together(Some(100_000), &needs), [0..5]);
-        assert_eq!(together(Some(1_000), &needs), [0..2, 2..3, 3..4, 4..5]);
-        assert!(together(None, &[]).is_empty());
-        let reason = too_big(Some(5_000_000_000), Some(9e9)).unwrap();
-        assert_eq!(reason, "predicted 9.0 GB of memory, of which 5.0 GB are available");
-        assert_eq!(
-            [too_big(Some(900), Some(900.0)), too_big(None, Some(1e30)), too_big(Some(1), None)],
-            [None, None, None]
-        );
-    }
-
-    #[test]
     fn every_pass_comes_once_a_round_in_an_order_that_changes() {
         let modes = vec![Mode::Train, Mode::Forward, Mode::Decode];
         let spec = ThroughputSpec { modes, length: 64, batch: 8, rounds: 5, warmup: 1, threads: 1 };
-        let passes = order(&[&spec, &spec]);
+        let passes = order(&[&spec, &spec], 0..5);
         assert_eq!(passes.len(), 2 * 3 * 5);
         let rounds: Vec<&[Pass]> = passes.chunks(6).collect();
         for (at, round) in rounds.iter().enumerate() {
@@ -337,6 +373,8 @@ mod tests {
         let orders: Vec<Vec<(usize, Mode)>> =
             rounds.iter().map(|round| round.iter().map(|pass| (pass.bench, pass.mode)).collect()).collect();
         assert!(orders.windows(2).any(|pair| pair[0] != pair[1]));
-        assert_eq!(passes, order(&[&spec, &spec]));
+        assert_eq!(passes, order(&[&spec, &spec], 0..5));
+        // A later visit goes on where the one before it stopped.
+        assert_eq!(passes[12..], order(&[&spec, &spec], 2..5));
     }
 }

@@ -15,11 +15,11 @@ pub trait Work {
     /// Why it could not be run. A loss that stops being finite is no error but [`seqbench_record::Status::Diverged`].
     fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Findings, String>;
 
-    /// Prepares a timing cell: batches, an untimed run, warm-up.
+    /// Prepares a timing cell for so many of its rounds: batches, an untimed run, warm-up.
     ///
     /// # Errors
     /// Why it could not be.
-    fn prepare(&self, spec: &CellSpec) -> Result<Box<dyn Timed + '_>, String>;
+    fn prepare(&self, spec: &CellSpec, rounds: u32) -> Result<Box<dyn Timed + '_>, String>;
 
     /// Instruction set of the kernels: `portable`, `avx2` or `avx512`.
     fn isa(&self) -> String;
@@ -82,10 +82,10 @@ pub fn serve(work: &dyn Work, input: &mut dyn BufRead, output: &mut dyn Write) -
                     .and_then(|found| encode(found, work, threads, start.elapsed().as_secs_f64()))
                     .map(Reply::Done)
             }
-            Request::Prepare(job) => {
+            Request::Prepare(job, rounds) => {
                 // The last one goes first: two at once would count in each other's memory.
                 timed = None;
-                work.prepare(&job.spec).map(|ready| {
+                work.prepare(&job.spec, rounds).map(|ready| {
                     timed = Some((ready, start.elapsed().as_secs_f64()));
                     Reply::Prepared
                 })

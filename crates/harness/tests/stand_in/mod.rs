@@ -49,7 +49,7 @@ impl Work for StandIn {
         Ok(found)
     }
 
-    fn prepare(&self, spec: &CellSpec) -> Result<Box<dyn Timed + '_>, String> {
+    fn prepare(&self, spec: &CellSpec, _: u32) -> Result<Box<dyn Timed + '_>, String> {
         let id = seqbench_harness::plan::identity(spec);
         let dies = self.dies_at.as_ref() == Some(&id);
         Ok(Box::new(Bench { id, dies, ran: &self.ran }))
