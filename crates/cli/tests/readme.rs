@@ -178,8 +178,20 @@ fn the_lectures_commands_and_pictures_are_there() {
         }
     }
     assert!(claims >= 10 && ran == 3, "{claims} {ran}");
+    assert_links(&page, &root().join("docs"));
+}
+
+#[test]
+fn the_readmes_links_lead_somewhere() {
+    assert_links(&std::fs::read_to_string(root().join("README.md")).unwrap(), &root());
+}
+
+/// Every link into the repository, from a page in a folder, is to something.
+fn assert_links(page: &str, folder: &Path) {
     let links = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let links: Vec<&str> = links.filter(|link| !link.starts_with("http") && !link.starts_with('#')).collect();
+    assert!(links.len() > 10);
     for link in links {
-        assert!(root().join("docs").join(link).exists(), "{link} is not there");
+        assert!(folder.join(link).exists(), "{link} is not there");
     }
 }

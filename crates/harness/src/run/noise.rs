@@ -29,9 +29,14 @@ pub(super) struct Noise {
 impl Noise {
     /// The largest of all measures over its limit: above 1 the cell is noisy.
     pub(super) fn excess(&self) -> f64 {
+        self.disturbance().max(self.spread / MOST_SPREAD)
+    }
+
+    /// The same of what the machine did alone: above 1 a visit is made again. The few rounds of a visit have no spread that
+    /// would tell.
+    pub(super) fn disturbance(&self) -> f64 {
         let foreign = self.foreign_cores.unwrap_or(0.0) / f64::from(self.cores.max(1)) / MOST_FOREIGN;
-        let slowdown = (self.slowdown - 1.0) / (MOST_SLOWDOWN - 1.0);
-        foreign.max(slowdown).max(self.spread / MOST_SPREAD)
+        foreign.max((self.slowdown - 1.0) / (MOST_SLOWDOWN - 1.0))
     }
 
     /// What disturbed either of two visits, and the spread of all their rounds.
@@ -156,6 +161,7 @@ mod tests {
             Noise { spread: 0.3, ..quiet.clone() },
         ];
         assert!(noisy.iter().all(|noise| noise.excess() > 1.0));
+        assert!(noisy[0].disturbance() > 1.0 && noisy[1].disturbance() > 1.0 && noisy[2].disturbance() < 1.0);
         // On many cores the same load is little.
         assert!(Noise { foreign_cores: Some(0.25), cores: 64, ..quiet.clone() }.excess() < 1.0);
         let value =

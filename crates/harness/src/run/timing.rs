@@ -151,7 +151,7 @@ fn visit<'a>(
         attempts += 1;
         let ended = attempt(run, conditions, unit.group, &cells, rounds.clone());
         let taken = ended.iter().filter_map(|(_, taken)| taken.as_ref().ok());
-        let excess = taken.map(|taken| taken.noise.excess()).fold(0.0, f64::max);
+        let excess = taken.map(|taken| taken.noise.disturbance()).fold(0.0, f64::max);
         if best.as_ref().is_none_or(|(least, _)| excess < *least) {
             best = Some((excess, ended));
         }
