@@ -62,7 +62,7 @@ fn child_processes_know_it() {
     let ended = program(folder.path(), &[&["run", experiment][..], &tiny].concat());
     let errors = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{errors}");
-    assert!(errors.contains("9 cells to run"), "{errors}");
+    assert!(errors.contains("15 cells to run"), "{errors}");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder.path().join("out/cells")).unwrap() {
         let cell = std::fs::read(entry.unwrap().path().join("cell.json")).unwrap();
@@ -75,6 +75,6 @@ fn child_processes_know_it() {
     }
     for model in ["ema fast", "ema slow", "lstm"] {
         let count = |purpose| found.iter().filter(|(own, what)| own == model && what == purpose).count();
-        assert_eq!((count("final"), count("timing")), (1, 2), "{model}: {found:?}");
+        assert_eq!((count("final"), count("timing")), (1, 4), "{model}: {found:?}");
     }
 }
