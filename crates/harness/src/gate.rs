@@ -85,7 +85,8 @@ fn differ(fast: &[f64], plain: &[f64]) -> bool {
         plain.iter().filter(|value| value.is_finite()).fold(0.0, |most: f64, value| most.max(value.abs()));
     let apart = |(fast, plain): (&f64, &f64)| {
         let same = fast.to_bits() == plain.to_bits() || (fast.is_nan() && plain.is_nan());
-        !same && !((fast - plain).abs() <= TOLERANCE * scale)
+        let near = (fast - plain).abs() <= TOLERANCE * scale;
+        !same && !near
     };
     fast.len() != plain.len() || fast.iter().zip(plain).any(apart)
 }
