@@ -1,6 +1,4 @@
 //! A decoded token allocates nothing, whatever the model: embedding, positions, norms, cores, MLPs and readout.
-//!
-//! One test, because the count is the whole process's.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

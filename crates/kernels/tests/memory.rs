@@ -1,57 +1,21 @@
 //! What the operations allocate: memory linear in time, and nothing for a decoder's step.
 //!
-//! One test, because the count is the whole process's.
+//! One test, because the peak is the whole process's.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
 use candle_core::{DType, Tensor};
 use common::{tensor, weighted};
+use seqbench_kernels::memory::Counting;
 use seqbench_kernels::{
     AttentionCell, AttentionOptions, Rope, ScanCell, ScanOutput, ScanParameters, SelectiveInputs,
     SelectiveParameters, SelectiveScanCell, attention, diagonal_scan, selective_scan,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: every call is passed on to the system's allocator unchanged; the counters allocate nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, SeqCst);
-        PEAK.fetch_max(HELD.fetch_add(layout.size(), SeqCst) + layout.size(), SeqCst);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), SeqCst);
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// The most bytes held at once during `work`, beyond those held before it.
-fn peak(work: impl FnOnce()) -> usize {
-    let before = HELD.load(SeqCst);
-    PEAK.store(before, SeqCst);
-    work();
-    PEAK.load(SeqCst) - before
-}
-
-fn allocations(work: impl FnOnce()) -> usize {
-    let before = CALLS.load(SeqCst);
-    work();
-    CALLS.load(SeqCst) - before
-}
 
 fn parameters(dim: usize, n: usize) -> ScanParameters {
     let [lambda_re, lambda_im, b_re, b_im, c_re, c_im] =
@@ -67,7 +31,7 @@ fn selective() -> SelectiveParameters {
 #[test]
 fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
     let attend = |time: usize| {
-        peak(|| {
+        Counting::peak(|| {
             let [q, k, v] = [1, 2, 3].map(|seed| common::var(seed, (1, time, 2, 8), DType::F32));
             let ys =
                 attention(q.as_tensor(), k.as_tensor(), v.as_tensor(), &AttentionOptions::default()).unwrap();
@@ -75,7 +39,7 @@ fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
         })
     };
     let scan = |time: usize| {
-        peak(|| {
+        Counting::peak(|| {
             let us = common::var(1, (1, time, 5), DType::F32);
             let state = tensor(2, (1, 5, 3, 2), DType::F32);
             let (ys, last) = diagonal_scan(us.as_tensor(), &parameters(5, 3), &state, None).unwrap();
@@ -83,7 +47,7 @@ fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
         })
     };
     let select = |time: usize| {
-        peak(|| {
+        Counting::peak(|| {
             let us = common::var(1, (1, time, 5), DType::F32);
             let [b, c] = [2, 3].map(|seed| tensor(seed, (1, time, 3), DType::F32));
             let inputs = SelectiveInputs { delta: us.as_tensor().clone(), b, c };
@@ -106,20 +70,20 @@ fn memory_is_linear_in_time_and_a_step_allocates_nothing() {
         ScanCell::<f32>::new(&parameters(5, 3), ScanOutput::Linear, &tensor(2, (2, 5, 3, 2), DType::F32))
             .unwrap();
     cell.step(&tokens, &mut ys).unwrap();
-    assert_eq!(allocations(|| (0..100).for_each(|_| cell.step(&tokens, &mut ys).unwrap())), 0);
+    assert_eq!(Counting::allocations(|| (0..100).for_each(|_| cell.step(&tokens, &mut ys).unwrap())), 0);
 
     let mixes = [1f32; 2 * 3];
     let mut cell = SelectiveScanCell::<f32>::new(&selective(), &tensor(2, (2, 5, 3), DType::F32)).unwrap();
     cell.step(&tokens, &tokens, &mixes, &mixes, &mut ys).unwrap();
     let steps = || (0..100).for_each(|_| cell.step(&tokens, &tokens, &mixes, &mixes, &mut ys).unwrap());
-    assert_eq!(allocations(steps), 0);
+    assert_eq!(Counting::allocations(steps), 0);
 
     let nothing = Tensor::zeros((2, 0, 1, 5), DType::F32, &candle_core::Device::Cpu).unwrap();
     let mut cell = AttentionCell::<f32>::new(&nothing, &nothing, 101, &AttentionOptions::default()).unwrap();
     cell.step(&tokens, &tokens, &tokens, &mut ys).unwrap();
     let steps = || (0..100).for_each(|_| cell.step(&tokens, &tokens, &tokens, &mut ys).unwrap());
-    assert_eq!(allocations(steps), 0);
+    assert_eq!(Counting::allocations(steps), 0);
 
     let turner = Rope::new(10, 10_000.0).unwrap();
-    assert_eq!(allocations(|| turner.rotate(&mut ys, 12)), 0);
+    assert_eq!(Counting::allocations(|| turner.rotate(&mut ys, 12)), 0);
 }

@@ -1,23 +1,28 @@
 //! An allocator that counts, for tests of what allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
-static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, counted. All values of the type are the same one, and the count is the whole
-/// program's: a test that asks for it must be the only one in its program.
+thread_local! {
+    /// Of one thread: others may start, and allocate for it, at any moment.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counted. All values of the type are the same one. Bytes are the whole program's:
+/// a test that asks for their peak must be the only one in its program.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counting;
 
 impl Counting {
-    /// Blocks asked for during `work`.
+    /// Blocks that this thread asks for during `work`.
     pub fn allocations(work: impl FnOnce()) -> usize {
-        let before = CALLS.load(SeqCst);
+        let before = CALLS.get();
         work();
-        CALLS.load(SeqCst) - before
+        CALLS.get() - before
     }
 
     /// The most bytes held at once during `work`, beyond those held before it.
@@ -33,7 +38,8 @@ impl Counting {
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, SeqCst);
+        // A thread that ends may free and ask after its own counter is gone.
+        let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
         PEAK.fetch_max(HELD.fetch_add(layout.size(), SeqCst) + layout.size(), SeqCst);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
