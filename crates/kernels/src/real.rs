@@ -43,6 +43,10 @@ pub trait Real:
     fn wide(self) -> f64;
     /// `self · a + b`, rounded once. Only for [`Arith`]: slow where the instruction is missing.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// The same, and 0 where it is smaller than [`Self::VANISHED`]; what is no number stays so.
+    fn without_vanished(self) -> Self {
+        if self.abs() < Self::VANISHED { Self::ZERO } else { self }
+    }
     /// Square root.
     fn sqrt(self) -> Self;
     /// Absolute value.

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn text_that_looks_like_a_number_stays_text() {
-        let rows = vec![TimingRow {
+        let old = TimingRow {
             mode: "decode".into(),
             length: 128,
             batch: 1,
@@ -131,8 +131,13 @@ mod tests {
             ns: 12,
             checksum: "0012e3".into(),
             err: String::new(),
-        }];
-        assert_eq!(from_csv::<TimingRow>(&to_csv(&rows).unwrap(), Path::new("x")).unwrap(), rows);
+            visit: None,
+            pace_ns: None,
+        };
+        let new = TimingRow { visit: Some(2), pace_ns: Some(70_000), ..old.clone() };
+        for rows in [vec![old], vec![new]] {
+            assert_eq!(from_csv::<TimingRow>(&to_csv(&rows).unwrap(), Path::new("x")).unwrap(), rows);
+        }
     }
 
     #[test]

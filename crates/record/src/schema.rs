@@ -243,6 +243,14 @@ pub struct TimingRow {
     pub checksum: String,
     /// Empty, or why the round is no time at all: its checksum differs from the untimed run's.
     pub err: String,
+    /// The visit the round was taken in, from 0: rounds of one visit follow each other closely, visits lie apart. Older files
+    /// do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<u32>,
+    /// What a fixed chain of multiplications took just before, in nanoseconds: as a clock of the processor's own, it tells
+    /// frequency from work. Older files do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace_ns: Option<u64>,
 }
 
 /// One row of `memory.csv`.

@@ -183,6 +183,8 @@ mod tests {
             ns,
             checksum: String::new(),
             err: err.into(),
+            visit: None,
+            pace_ns: None,
         };
         let rows: Vec<_> = [100, 110, 90, 104, 96].map(|ns| row(ns, "")).into();
         assert!((spread(&rows) - 0.08).abs() < 1e-12);

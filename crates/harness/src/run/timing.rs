@@ -35,7 +35,13 @@ struct Bench<'a> {
     spec: &'a ThroughputSpec,
     worker: Worker,
     rows: Vec<TimingRow>,
-    paces: Vec<u64>,
+}
+
+impl Bench<'_> {
+    /// Time of the fixed arithmetic before each round.
+    fn paces(&self) -> Vec<u64> {
+        self.rows.iter().filter_map(|row| row.pace_ns).filter(|pace| *pace > 0).collect()
+    }
 }
 
 /// One pass that is to be timed.
@@ -157,7 +163,10 @@ fn visit<'a>(
         }
     }
     gathered.attempts = gathered.attempts.max(attempts);
-    for (cell, how) in best.into_iter().flat_map(|(_, ended)| ended) {
+    for (cell, mut how) in best.into_iter().flat_map(|(_, ended)| ended) {
+        if let Ok(taken) = &mut how {
+            taken.rows.iter_mut().for_each(|row| row.visit = Some(visit));
+        }
         let before = gathered.ended.iter().position(|(own, _)| own.id == cell.id);
         let before = before.map(|at| gathered.ended.swap_remove(at).1);
         let joined = match (before, how) {
@@ -204,7 +213,7 @@ fn attempt<'a>(
         let Some(spec) = cell.spec.measure.throughput.as_ref() else { continue };
         match prepare(run, cell, spec.threads, rounds.len() as u32) {
             Ok(worker) => {
-                benches.push(Some(Bench { cell, spec, worker, rows: Vec::new(), paces: Vec::new() }));
+                benches.push(Some(Bench { cell, spec, worker, rows: Vec::new() }));
             }
             Err(reason) => ended.push((cell, Err(reason))),
         }
@@ -218,7 +227,6 @@ fn attempt<'a>(
         let Some(bench) = &mut benches[pass.bench] else { continue };
         match take(&mut bench.worker, pass.mode) {
             Ok(round) => {
-                bench.paces.push(round.pace_ns);
                 bench.rows.push(row(bench.spec, pass, round));
             }
             Err(trouble) => {
@@ -231,14 +239,13 @@ fn attempt<'a>(
     }
     let foreign = conditions.watch.foreign(run.machine, &workers);
     let benches: Vec<Bench<'_>> = benches.into_iter().flatten().collect();
-    let paces = benches.iter().flat_map(|bench| bench.paces.iter().copied());
-    let least = paces.chain(conditions.least_pace).filter(|pace| *pace > 0).min();
+    let least = benches.iter().flat_map(Bench::paces).chain(conditions.least_pace).min();
     conditions.least_pace = least;
     for bench in benches {
         let noise = Noise {
             foreign_cores: foreign.map(|(cores, _)| cores),
             cores: foreign.map_or(0, |(_, cores)| cores),
-            slowdown: least.map_or(1.0, |least| slowdown(&bench.paces, least)),
+            slowdown: least.map_or(1.0, |least| slowdown(&bench.paces(), least)),
             spread: spread(&bench.rows),
         };
         let cell = bench.cell;
@@ -334,6 +341,8 @@ fn row(spec: &ThroughputSpec, pass: Pass, round: TimedRound) -> TimingRow {
         ns: round.ns,
         checksum: round.checksum,
         err: round.err,
+        visit: None,
+        pace_ns: Some(round.pace_ns),
     }
 }
 

@@ -94,6 +94,8 @@ pub(crate) fn timing(mode: &str, length: u64, batch: u64, round: u32, ns: u64) -
         ns,
         checksum: "c0ffee".into(),
         err: String::new(),
+        visit: None,
+        pace_ns: None,
     }
 }
 

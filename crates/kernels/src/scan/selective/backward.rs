@@ -137,6 +137,8 @@ impl<T: Real> Adjoint<'_, T> {
             for at in (0..count).step_by(V::LANES) {
                 let v = load::<V>(w.u.row(step), at) * load(w.delta.row(step), at);
                 store(v, w.v.row_mut(step), at);
+                let dy = load::<V>(w.dy.row(step), at).without_vanished();
+                store(dy, w.dy.row_mut(step), at);
                 store(V::zero(), w.dv.row_mut(step), at);
                 store(V::zero(), w.ddelta.row_mut(step), at);
             }
@@ -256,8 +258,8 @@ impl<T: Real> Adjoint<'_, T> {
             let mix = &self.workspace.mixes[step * 2 * P * MOST..][..2 * P * MOST];
             for part in 0..P {
                 let to = step * stride + state * P + part;
-                b[to] = load::<V::Group>(mix, part * MOST).sum();
-                c[to] = load::<V::Group>(mix, (P + part) * MOST).sum();
+                b[to] = load::<V::Group>(mix, part * MOST).sum().without_vanished();
+                c[to] = load::<V::Group>(mix, (P + part) * MOST).sum().without_vanished();
             }
         }
     }
@@ -274,8 +276,9 @@ impl<T: Real> Adjoint<'_, T> {
             let along = load::<V>(dv.row(step), at);
             skip = dy.fma(u, skip);
             let slope = along.fma(u, load(ddelta.row(step), at));
-            store(slope, ddelta.row_mut(step), at);
-            store(along.fma(load(delta.row(step), at), d * dy), dv.row_mut(step), at);
+            let along = along.fma(load(delta.row(step), at), d * dy);
+            store(slope.without_vanished(), ddelta.row_mut(step), at);
+            store(along.without_vanished(), dv.row_mut(step), at);
         }
         self.add(self.k.sizes.planes() + channel, skip);
     }
