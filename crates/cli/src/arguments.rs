@@ -1,6 +1,9 @@
 //! The command line as typed. What it means is each command's business.
 
 mod efficiency;
+mod sweep;
+
+pub(crate) use sweep::{Check, Clean, Merge, Run, Slurm};
 
 pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode};
 
@@ -25,8 +28,9 @@ pub(crate) struct Arguments {
     pub(crate) verbose: u8,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 some cells failed or a contract broke; 2 usage or configuration; \
-                          3 input, output or environment; 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 some cells failed or are missing, or a contract broke; 2 usage or \
+                          configuration; 3 input, output or environment; 4 results contradict; 75 stopped by a signal, run again to go on; \
+                          130 interrupted twice.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -37,6 +41,14 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what stands of experiments, what is missing, and how long it will take.
     Status(Status),
+    /// Put the cells of several results folders, shards of one experiment, into one.
+    Merge(Merge),
+    /// Check a results folder: all cells there and whole, seeds, versions, instruction sets.
+    Check(Check),
+    /// Remove from a results folder what is no result: remains of killed runs, and on request stale cells.
+    Clean(Clean),
+    /// Write the scripts that run an experiment as a Slurm job array, one shard a task, and merge it.
+    Slurm(Slurm),
     /// Print the tables of results.
     Table(Table),
     /// Draw the figures of results as SVG.
@@ -115,35 +127,6 @@ pub(crate) enum Kind {
     Tasks,
     /// Experiments that come with the program.
     Experiments,
-}
-
-/// `seqbench run`.
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// Experiment files, or names of built-in experiments (see `list experiments`).
-    #[arg(required = true, value_name = "EXPERIMENT")]
-    pub(crate) experiments: Vec<String>,
-    /// Write results here instead of `runs/<experiment>`.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Cells at once; one per core by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: Option<u16>,
-    /// Only cells whose model, task or coordinate (`lag=30`) matches; may be given several times.
-    #[arg(long, value_name = "WORD")]
-    pub(crate) only: Vec<String>,
-    /// Override a value of the experiment, as `train.steps=100` or `sweep.lag=[10,30]`.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// List every cell with its status, and the time the missing ones will take; start none.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Run every cell again, whatever stands.
-    #[arg(long)]
-    pub(crate) fresh: bool,
-    /// Try cells again that failed.
-    #[arg(long)]
-    pub(crate) retry_failed: bool,
 }
 
 /// `seqbench status`.

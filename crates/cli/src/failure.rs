@@ -11,6 +11,10 @@ pub(crate) enum Failure {
     Usage(String),
     /// 3: input, output or environment.
     Environment(anyhow::Error),
+    /// 75: told to stop; what was under way is kept, and the same command goes on. Was said already.
+    Stopped,
+    /// 4: results contradict each other. The message is complete.
+    Contradiction(String),
 }
 
 impl Failure {
@@ -21,9 +25,14 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Failure::Incomplete => ExitCode::from(1),
+            Failure::Stopped => ExitCode::from(crate::signals::STOPPED),
             Failure::Usage(message) => {
                 crate::terminal::error(&message);
                 ExitCode::from(2)
+            }
+            Failure::Contradiction(message) => {
+                crate::terminal::error(&message);
+                ExitCode::from(4)
             }
             Failure::Environment(error) => {
                 crate::terminal::error(&format!("error: {error:#}"));

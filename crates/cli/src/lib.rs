@@ -4,12 +4,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod arguments;
+mod check;
 mod commands;
 mod experiments;
 mod failure;
 pub mod pages;
 mod progress;
+mod signals;
 mod single;
+mod stored;
 mod survey;
 mod terminal;
 
@@ -58,7 +61,11 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::List(list) => commands::list::run(list, &registry),
         Command::Run(run) => commands::run::run(run, arguments.quiet, &registry),
         Command::Status(status) => commands::status::run(status, &registry),
-        Command::Table(table) => commands::table::run(table),
+        Command::Merge(merge) => commands::merge::run(merge, &registry),
+        Command::Check(check) => commands::check::run(check, &registry),
+        Command::Clean(clean) => commands::clean::run(clean, &registry),
+        Command::Slurm(slurm) => commands::slurm::run(slurm, &registry),
+        Command::Table(table) => commands::table::run(table, &registry),
         Command::Plot(plot) => commands::plot::run(plot),
         Command::Verify(verify) => commands::verify::run(verify, &registry),
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate),

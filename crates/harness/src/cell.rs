@@ -2,6 +2,7 @@
 
 use crate::data::Data;
 use crate::evaluate::evaluate;
+use crate::keep::{Keeper, TrainingProgress, Unfinished, Window};
 use crate::metrics::{BITS, Tally, loss_name};
 use crate::probe::{Probe, Probed};
 use crate::run::Findings;
@@ -10,7 +11,7 @@ use crate::train::{PartNorm, StepReport, Trainer};
 use seqbench_core::config::Value;
 use seqbench_core::{Error, Instance, Registry, Result, Split};
 use seqbench_record::{ConditionRow, CurveRow, Reference, Status};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Runs an accuracy or gradient cell. `rate` is the learning rate where the specification selects one; `trial` keeps
 /// the test stream untouched; `progress` is told (step, steps).
@@ -24,9 +25,27 @@ pub fn run_cell(
     registry: &Registry,
     progress: &mut dyn FnMut(u64, u64, String),
 ) -> Result<Findings> {
+    let found = run_kept_cell(spec, rate, trial, registry, "", &mut Keeper::none(), progress)?;
+    found.ok_or_else(|| Error::invalid("it stopped, though nobody asked it to"))
+}
+
+/// As [`run_cell`], kept while it is unfinished, from where it goes on to the same bits; nothing where it was stopped. `run`
+/// names the cell and its rate, so that no other run goes on from there.
+///
+/// # Errors
+/// As [`run_cell`], or a checkpoint cannot be written.
+pub fn run_kept_cell(
+    spec: &CellSpec,
+    rate: Option<f64>,
+    trial: bool,
+    registry: &Registry,
+    run: &str,
+    keeper: &mut Keeper,
+    progress: &mut dyn FnMut(u64, u64, String),
+) -> Result<Option<Findings>> {
     let (instance, _) =
         registry.task(&spec.task.kind, &None)?.configure(&Value::from_json(&spec.task.config))?;
-    Run::new(spec, rate, trial, registry, &instance)?.finish(progress)
+    Run::new(spec, rate, trial, registry, &instance)?.finish(run, keeper, progress)
 }
 
 struct Run<'a> {
@@ -85,13 +104,33 @@ impl<'a> Run<'a> {
         Ok(Run { spec, trial, registry, instance, data, trainer, result })
     }
 
-    fn finish(mut self, progress: &mut dyn FnMut(u64, u64, String)) -> Result<Findings> {
-        self.probe(Stage::Init, 0)?;
-        if let Some(accuracy) = &self.spec.measure.accuracy {
+    fn finish(
+        mut self,
+        run: &str,
+        keeper: &mut Keeper,
+        progress: &mut dyn FnMut(u64, u64, String),
+    ) -> Result<Option<Findings>> {
+        let steps = self.spec.train.steps;
+        let unfinished = keeper.load(run, &mut |what| progress(0, steps, what));
+        let trained = match unfinished {
+            Some(unfinished) => {
+                let trained = unfinished.state.progress;
+                self.result = unfinished.restore(&mut self.trainer)?;
+                trained
+            }
+            None => {
+                self.probe(Stage::Init, 0)?;
+                TrainingProgress { next_point: 1, ..TrainingProgress::default() }
+            }
+        };
+        let accuracy = self.spec.measure.accuracy.as_ref();
+        if let Some(accuracy) = accuracy {
             self.result.facts.insert("solved_threshold".into(), accuracy.solved);
-            self.train(Some(accuracy), progress)?;
-        } else if self.wants(|stage| stage != Stage::Init) {
-            self.train(None, progress)?;
+        }
+        if (accuracy.is_some() || self.wants(|stage| stage != Stage::Init))
+            && !self.train(accuracy, trained, (run, keeper), progress)?
+        {
+            return Ok(None);
         }
         if self.result.status == Status::Done {
             let taken = self.result.facts.get("steps_run").map_or(0, |steps| *steps as u64);
@@ -100,7 +139,7 @@ impl<'a> Run<'a> {
                 self.score_test(accuracy)?;
             }
         }
-        Ok(self.result)
+        Ok(Some(self.result))
     }
 
     fn wants(&self, which: impl Fn(Stage) -> bool) -> bool {
@@ -134,28 +173,27 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Trains to the end, from where an unfinished run stood; whether it came there, and was not told to stop before.
     fn train(
         &mut self,
         accuracy: Option<&AccuracySpec>,
+        mut at: TrainingProgress,
+        (run, keeper): (&str, &mut Keeper),
         progress: &mut dyn FnMut(u64, u64, String),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let steps = self.spec.train.steps;
         let points = accuracy.map_or(1, |accuracy| accuracy.curve_points).clamp(1, steps);
-        let mut next_point = 1;
-        let (mut clipped, mut applied) = (0u64, 0u64);
-        let mut window = Window::default();
-        let mut training = Duration::ZERO;
-        for step in 0..steps {
+        for step in at.taken..steps {
             let batch = self.data.training_batch(step, &self.spec.train);
             let taken = step + 1;
             // Point i of n stands at ⌈i · steps / n⌉, so that the last one is the end.
-            let at_point = taken >= (next_point * steps).div_ceil(points);
+            let at_point = taken >= (at.next_point * steps).div_ceil(points);
             let start = Instant::now();
             let (report, parts) = match at_point && self.wants_signals() {
                 true => self.trainer.step_in_parts(&batch, step)?,
                 false => (self.trainer.step(&batch, step)?, Vec::new()),
             };
-            training += start.elapsed();
+            at.seconds += start.elapsed().as_secs_f64();
             self.result.facts.insert("steps_run".into(), taken as f64);
             if !report.is_finite() {
                 let what = if report.loss.is_finite() { "gradient" } else { "loss" };
@@ -164,17 +202,17 @@ impl<'a> Run<'a> {
                 self.curve(taken, "train_loss", report.loss);
                 break;
             }
-            applied += 1;
-            clipped += u64::from(report.norm_after < report.norm_before);
-            window.add(&report);
+            at.applied += 1;
+            at.clipped += u64::from(report.norm_after < report.norm_before);
+            at.window.add(&report);
             self.probe(Stage::Step(taken), taken)?;
             if at_point {
-                next_point += 1;
+                at.next_point += 1;
                 for PartNorm { part, before, after } in parts {
                     self.curve(taken, &format!("gradient_norm_before:{part}"), before);
                     self.curve(taken, &format!("gradient_norm_after:{part}"), after);
                 }
-                let loss = self.record(taken, &mut window, &report);
+                let loss = self.record(taken, &mut at.window, &report);
                 let tally = accuracy.map(|accuracy| self.validate(accuracy)).transpose()?;
                 let answered = tally.as_ref().filter(|_| self.instance.signature().output.has_accuracy());
                 let score =
@@ -184,17 +222,27 @@ impl<'a> Run<'a> {
                     let stops = self.record_validation(taken, accuracy, tally);
                     // The point at which it is first solved is this one.
                     if self.result.facts.get("steps_to_solve") == Some(&(taken as f64)) {
-                        self.condition("seconds_to_solve", training.as_secs_f64());
+                        self.condition("seconds_to_solve", at.seconds);
                     }
                     if stops {
                         break;
                     }
                 }
             }
+            at.taken = taken;
+            if taken < steps && keeper.is_due() {
+                // A full disk is no reason to lose the run; what it finds may fit.
+                if let Err(error) = keeper.keep(&Unfinished::new(run, &self.trainer, at, &self.result)?) {
+                    progress(taken, steps, error.to_string());
+                }
+                if keeper.stops() {
+                    return Ok(false);
+                }
+            }
         }
-        self.result.facts.insert("clipped_share".into(), clipped as f64 / applied.max(1) as f64);
-        self.condition("training_seconds", training.as_secs_f64());
-        Ok(())
+        self.result.facts.insert("clipped_share".into(), at.clipped as f64 / at.applied.max(1) as f64);
+        self.condition("training_seconds", at.seconds);
+        Ok(true)
     }
 
     /// Records the means since the last point; returns that of the loss.
@@ -258,15 +306,6 @@ impl<'a> Run<'a> {
     fn curve(&mut self, step: u64, metric: &str, value: f64) {
         self.result.curves.push(CurveRow { step, metric: metric.to_owned(), value });
     }
-}
-
-/// Means since the last point of a curve.
-#[derive(Default)]
-struct Window {
-    n: u64,
-    loss: f64,
-    before: f64,
-    after: f64,
 }
 
 impl Window {

@@ -14,6 +14,7 @@ mod decode;
 pub mod evaluate;
 mod gate;
 pub mod inputs;
+pub mod keep;
 pub mod machine;
 pub mod memory;
 pub mod metrics;

@@ -5,8 +5,10 @@ use crate::model::Model;
 use crate::schedule::learning_rate;
 use crate::spec::{ClipSpec, ModelSpec, OptimizerSpec, TrainSpec};
 use candle_core::{DType, Tensor, Var};
-use seqbench_core::{Batch, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
-use seqbench_kernels::optimizer::{Adamw, AdamwSettings, Clip, Optimizer, Sgd, SgdSettings, global_norm};
+use seqbench_core::{Batch, Error, OutputKind, ParameterStore, Params, Registry, Result, Signature, Targets};
+use seqbench_kernels::optimizer::{
+    Adamw, AdamwSettings, Clip, Moments, Optimizer, Sgd, SgdSettings, global_norm,
+};
 use seqbench_kernels::tape::Tape;
 use seqbench_kernels::{cross_entropy, mean_squared_error};
 
@@ -162,6 +164,27 @@ impl Trainer {
     /// The parameters, shared with the model: a later step changes them.
     pub fn parameters(&self) -> &ParameterStore {
         &self.store
+    }
+
+    /// What the optimizer keeps between steps.
+    pub(crate) fn moments(&self) -> &Moments {
+        self.optimizer.moments()
+    }
+
+    /// Goes on from weights and moments of the same model.
+    ///
+    /// # Errors
+    /// They are another model's.
+    pub(crate) fn restore(&mut self, weights: &[(String, Tensor)], moments: Moments) -> Result<()> {
+        for parameter in self.store.iter() {
+            let found = weights.iter().find(|(name, _)| *name == parameter.name);
+            let (_, tensor) =
+                found.filter(|(_, tensor)| tensor.dims() == parameter.var.dims()).ok_or_else(|| {
+                    Error::invalid(format!("`{}` is missing or of another shape", parameter.name))
+                })?;
+            parameter.var.set(tensor)?;
+        }
+        Ok(self.optimizer.restore(moments)?)
     }
 
     /// The model on detached parameters: it builds no graph, and sees every update.

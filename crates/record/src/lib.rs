@@ -4,17 +4,22 @@
 
 pub mod schema;
 
+pub mod claim;
 pub mod disk;
 pub mod error;
 pub mod identity;
+pub mod merge;
 pub mod order;
 pub mod provenance;
 pub mod rows;
 pub mod store;
+pub mod temporary;
 
+pub use claim::Claim;
 pub use disk::{Disk, FailingDisk, RealDisk};
 pub use error::{Error, Result};
 pub use identity::{canonical, digest, hash};
+pub use merge::{Contradiction, Merged, merge};
 pub use provenance::provenance;
 pub use schema::*;
 pub use store::{Scan, Store};

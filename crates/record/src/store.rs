@@ -4,8 +4,12 @@
 //! first, to `.old-<id>`, where readers still find it until the new one stands: whenever the process dies, a
 //! reader sees the old cell or the new one.
 
+use crate::claim::Claim;
 use crate::{
-    Cell, CellFiles, Disk, Error, RealDisk, Result, SCHEMA_VERSION, Status, identity::sha256, order, rows,
+    Cell, CellFiles, Disk, Error, RealDisk, Result, SCHEMA_VERSION, Status,
+    identity::sha256,
+    order, rows,
+    temporary::{self, PREFIX as TEMPORARY},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -17,7 +21,12 @@ use std::{
 
 const CELL: &str = "cell.json";
 const DIGESTS: &str = "digests";
-const TEMPORARY: &str = ".tmp-";
+/// Folder of claims.
+const CLAIMS: &str = "claims";
+/// Folder of unfinished cells.
+const UNFINISHED: &str = "unfinished";
+/// What the name of a checkpoint ends in that is set aside.
+const DAMAGED: &str = "damaged";
 const OLD: &str = ".old-";
 
 /// Cells on disk.
@@ -64,7 +73,7 @@ impl Store {
     /// Writes `experiment.toml`, the configuration that made the cells.
     pub fn write_experiment(&self, toml: &str) -> Result<()> {
         self.disk.create_dir_all(&self.root).map_err(io_error("create", &self.root))?;
-        let temporary = self.root.join(format!("{TEMPORARY}experiment-{}", std::process::id()));
+        let temporary = self.root.join(temporary::name("experiment", std::process::id()));
         self.disk.write_file(&temporary, toml.as_bytes()).map_err(io_error("write", &temporary))?;
         let path = self.root.join("experiment.toml");
         self.disk.rename(&temporary, &path).map_err(io_error("rename to", &path))?;
@@ -83,6 +92,13 @@ impl Store {
         }
     }
 
+    /// Name of the experiment that its cells are of, as the first that reads well says.
+    pub fn experiment_name(&self) -> Option<String> {
+        let names = self.disk.list(&self.cells_dir()).ok()?;
+        let mut ids = names.iter().filter(|name| is_plain(name));
+        ids.find_map(|id| Some(self.read(id).ok()??.cell.experiment))
+    }
+
     /// Writes a cell, in place of one with the same identity.
     ///
     /// # Errors
@@ -94,7 +110,7 @@ impl Store {
         let id = &files.cell.id;
         let (cells, target) = (self.cells_dir(), self.cell_dir(id));
         let old = cells.join(format!("{OLD}{id}"));
-        let temporary = cells.join(format!("{TEMPORARY}{id}-{}", std::process::id()));
+        let temporary = cells.join(temporary::name(id, std::process::id()));
         self.disk.create_dir_all(&cells).map_err(io_error("create", &cells))?;
         self.remove(&temporary)?;
         self.disk.create_dir_all(&temporary).map_err(io_error("create", &temporary))?;
@@ -109,6 +125,10 @@ impl Store {
             self.disk.rename(&target, &old).map_err(io_error("rename", &target))?;
         }
         if let Err(error) = self.disk.rename(&temporary, &target) {
+            if !replaces && self.exists(&target)? {
+                // Another process has written the same cell meanwhile.
+                return self.remove(&temporary);
+            }
             // Best effort: readers find the old cell under either name.
             if replaces && let Err(undo) = self.disk.rename(&old, &target) {
                 return Err(io_error("rename back", &old)(undo));
@@ -117,6 +137,85 @@ impl Store {
         }
         self.disk.sync_dir(&cells).map_err(io_error("sync", &cells))?;
         self.remove(&old)
+    }
+
+    /// Claims a group of cells for this process, until the claim is dropped; nothing where another living process has it.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn claim(&self, group: &str) -> Result<Option<Claim>> {
+        Claim::try_new(&self.root.join(CLAIMS), group)
+    }
+
+    /// Where a cell is kept while it is unfinished.
+    pub fn unfinished_path(&self, id: &str) -> PathBuf {
+        self.unfinished_dir().join(format!("{id}.safetensors"))
+    }
+
+    fn unfinished_dir(&self) -> PathBuf {
+        self.root.join(UNFINISHED)
+    }
+
+    /// Removes what was kept of a cell while it was unfinished. One that stays is in nobody's way.
+    pub fn forget_unfinished(&self, id: &str) {
+        let _ = std::fs::remove_file(self.unfinished_path(id));
+        // Only where it was the last.
+        let _ = std::fs::remove_dir(self.unfinished_dir());
+    }
+
+    /// Removes the checkpoints that were found damaged and set aside, and then what [`Store::sweep_temporaries`] does.
+    pub fn clear_remains(&self) -> Result<()> {
+        for path in self.unfinished_remains() {
+            let _ = std::fs::remove_file(path);
+        }
+        let _ = std::fs::remove_dir(self.unfinished_dir());
+        self.sweep_temporaries()
+    }
+
+    /// Temporary files beside unfinished cells that nobody writes any more, and checkpoints of cells that stand.
+    fn unfinished_remains(&self) -> Vec<PathBuf> {
+        let mut remains = Vec::new();
+        for entry in std::fs::read_dir(self.unfinished_dir()).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let stands = name.strip_suffix(".safetensors").is_some_and(|id| self.cell_dir(id).is_dir());
+            let abandoned = name.starts_with(TEMPORARY) && temporary::is_abandoned(&path, &name);
+            if stands || abandoned || path.extension().is_some_and(|extension| extension == DAMAGED) {
+                remains.push(path);
+            }
+        }
+        remains
+    }
+
+    /// Removes a cell: it is gone or whole, never half.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the disk refuses.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        let cells = self.cells_dir();
+        let aside = cells.join(temporary::name(id, std::process::id()));
+        for folder in [self.cell_dir(id), cells.join(format!("{OLD}{id}"))] {
+            if is_plain(id) && self.exists(&folder)? {
+                self.remove(&aside)?;
+                self.disk.rename(&folder, &aside).map_err(io_error("rename", &folder))?;
+                self.disk.sync_dir(&cells).map_err(io_error("sync", &cells))?;
+                self.remove(&aside)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many things killed processes have left behind, which [`Store::sweep_temporaries`] clears.
+    pub fn remains(&self) -> Result<usize> {
+        let cells = self.cells_dir();
+        if !self.exists(&cells)? {
+            return Ok(0);
+        }
+        let names = self.disk.list(&cells).map_err(io_error("list", &cells))?;
+        let left = |name: &&String| match name.starts_with(TEMPORARY) {
+            true => temporary::is_abandoned(&cells.join(name), name),
+            false => name.starts_with(OLD),
+        };
+        Ok(names.iter().filter(left).count() + self.unfinished_remains().len())
     }
 
     /// A cell, or nothing where it is missing.
@@ -180,15 +279,20 @@ impl Store {
     /// Clears what killed processes left behind: temporary folders go, unless the process that writes one
     /// lives, and a cell that had stepped aside steps back. To be called before any writing of one's own.
     pub fn sweep_temporaries(&self) -> Result<()> {
+        for path in self.unfinished_remains() {
+            // What is damaged was set aside for a person to look at.
+            if path.extension().is_none_or(|extension| extension != DAMAGED) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
         let cells = self.cells_dir();
         if !self.exists(&cells)? {
             return Ok(());
         }
         for name in self.disk.list(&cells).map_err(io_error("list", &cells))? {
             let path = cells.join(&name);
-            if let Some(rest) = name.strip_prefix(TEMPORARY) {
-                let process = rest.rsplit('-').next().and_then(|digits| digits.parse().ok());
-                if !process.is_some_and(is_another_living_process) {
+            if name.starts_with(TEMPORARY) {
+                if temporary::is_abandoned(&path, &name) {
                     self.remove(&path)?;
                 }
             } else if let Some(id) = name.strip_prefix(OLD) {
@@ -280,7 +384,7 @@ impl Store {
 }
 
 /// Files of a cell, `digests` last.
-fn encode(files: &CellFiles) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub(crate) fn encode(files: &CellFiles) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let unwritable = |what: String| Error::Unwritable { id: files.cell.id.clone(), what };
     let mut json = serde_json::to_vec_pretty(&files.cell).map_err(|error| unwritable(error.to_string()))?;
     json.push(b'\n');
@@ -338,10 +442,6 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-fn is_another_living_process(process: u32) -> bool {
-    process != std::process::id() && Path::new("/proc").join(process.to_string()).exists()
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

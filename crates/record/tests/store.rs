@@ -226,12 +226,22 @@ fn a_living_process_keeps_its_temporary_folder() {
     let store = Store::open(root.path());
     store.write(&cell("a1", 2)).unwrap();
     let cells = root.path().join("cells");
-    // Process 1 lives on every Linux; 4194305 is above the largest number a process can have there.
-    for name in [".tmp-b-1", ".tmp-c-4194305", ".tmp-d-nonsense"] {
+    // Process 1 lives on every Linux; 4194305 is above the largest number a process can have there. Of another machine's
+    // process nothing is known but how old its folder is.
+    let (living, dead) = (temporary::name("b", 1), temporary::name("c", 4_194_305));
+    let (new, old) = (".tmp-d-feedbeef-4194305", ".tmp-e-feedbeef-1");
+    for name in [&living, &dead, new, old] {
         fs::create_dir(cells.join(name)).unwrap();
     }
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    fs::File::open(cells.join(old)).unwrap().set_modified(yesterday).unwrap();
     store.sweep_temporaries().unwrap();
-    let left = if Path::new("/proc/1").exists() { vec![".tmp-b-1", "a1"] } else { vec!["a1"] };
+    let mut left = vec![new.to_owned(), "a1".to_owned()];
+    match Path::new("/proc/1").exists() {
+        true => left.push(living),
+        false => left.extend([living, dead]),
+    }
+    left.sort();
     assert_eq!(names(&cells), left);
     assert_eq!(store.cells().unwrap().len(), 1, "temporary folders are no cells");
 }
@@ -310,4 +320,87 @@ fn what_could_not_be_read_back_is_refused() {
     let text = store.write(&files).unwrap_err().to_string();
     assert!(text.contains("fact final_loss is NaN"), "{text}");
     assert_eq!(names(root.path()), Vec::<String>::new(), "nothing is created");
+}
+
+#[test]
+fn two_processes_that_write_the_same_cell_leave_one() {
+    let root = tempfile::tempdir().unwrap();
+    let stores = [Store::open(root.path()), Store::open(root.path())];
+    std::thread::scope(|scope| {
+        for (own, store) in stores.iter().enumerate() {
+            // Threads share a process, so that only different cells have different temporary names.
+            scope.spawn(move || (0..20).for_each(|n| store.write(&cell(&format!("a{own}-{n}"), 2)).unwrap()));
+        }
+    });
+    assert_eq!(stores[0].cells().unwrap().len(), 40);
+    let claim = stores[0].claim("group").unwrap().expect("free");
+    assert!(stores[1].claim("group").unwrap().is_none());
+    drop(claim);
+    assert!(stores[1].claim("group").unwrap().is_some());
+}
+
+mod merging {
+    use super::*;
+    use seqbench_record::merge;
+
+    fn stores(cells: &[&[CellFiles]]) -> (Vec<tempfile::TempDir>, Vec<Store>) {
+        let folders: Vec<_> = cells.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+        let stores: Vec<_> = folders.iter().map(|folder| Store::open(folder.path())).collect();
+        for (store, cells) in stores.iter().zip(cells) {
+            cells.iter().for_each(|files| store.write(files).unwrap());
+        }
+        (folders, stores)
+    }
+
+    #[test]
+    fn the_order_of_folders_does_not_matter_and_repeated_cells_count_once() {
+        let (mut slow, mut failed) = (cell("b", 2), cell("a", 2));
+        slow.cell.provenance.wall_seconds += 1.0;
+        failed.cell.status = Status::Failed;
+        let (_folders, all) = stores(&[&[cell("a", 2), cell("b", 2)], &[slow, cell("c", 2)], &[failed]]);
+        let orders = [[0, 1, 2], [2, 1, 0], [1, 2, 0]].map(|order| {
+            let merged = merge(&order.map(|at| all[at].clone())).unwrap();
+            assert!(merged.contradictions.is_empty() && merged.damaged.is_empty(), "{merged:?}");
+            assert_eq!(merged.repeated, 2);
+            merged.cells
+        });
+        assert!(orders.iter().all(|cells| *cells == orders[0]));
+        let found: Vec<_> =
+            orders[0].iter().map(|files| (files.cell.id.as_str(), files.cell.status)).collect();
+        assert_eq!(found, [("a", Status::Done), ("b", Status::Done), ("c", Status::Done)]);
+    }
+
+    #[test]
+    fn the_same_cell_with_other_values_contradicts() {
+        let mut other = cell("a", 2);
+        other.scores[0].value += 1e-9;
+        let (folders, all) = stores(&[&[cell("a", 2)], &[other]]);
+        let merged = merge(&all).unwrap();
+        let [contradiction] = &merged.contradictions[..] else { panic!("{merged:?}") };
+        assert_eq!((contradiction.id.as_str(), contradiction.file.as_str()), ("a", "score.csv"));
+        assert_eq!(contradiction.folders, [0, 1].map(|at: usize| folders[at].path().to_owned()));
+        // Timed cells are never the same twice: one of them is kept, the same in either order.
+        let timed = [1.0, 2.0].map(|seconds| {
+            let mut files = cell("t", 2);
+            files.cell.purpose = Purpose::Timing;
+            files.scores.clear();
+            files.cell.provenance.wall_seconds = seconds;
+            files
+        });
+        let (_folders, all) = stores(&[&timed[..1], &timed[1..]]);
+        let reversed: Vec<_> = all.iter().rev().cloned().collect();
+        let (one, two) = (merge(&all).unwrap(), merge(&reversed).unwrap());
+        assert!(one.contradictions.is_empty() && one.cells == two.cells && one.cells.len() == 1);
+    }
+
+    #[test]
+    fn a_damaged_cell_is_told_unless_another_folder_has_it_whole() {
+        let (folders, all) = stores(&[&[cell("a", 2), cell("b", 2)], &[cell("a", 2)]]);
+        for id in ["a", "b"] {
+            fs::write(folders[0].path().join("cells").join(id).join("score.csv"), "x").unwrap();
+        }
+        let merged = merge(&all).unwrap();
+        assert_eq!((merged.cells.len(), merged.damaged.len()), (1, 1));
+        assert!(merged.damaged[0].to_string().contains("b"), "{:?}", merged.damaged);
+    }
 }

@@ -2,54 +2,76 @@
 
 use crate::arguments::Run;
 use crate::commands::plot;
-use crate::experiments::{Source, find};
+use crate::experiments::find;
 use crate::failure::{Failure, Outcome};
 use crate::progress::Progress;
+use crate::signals;
+use crate::stored::Stored;
 use crate::survey::{self, Entry, Fate, Survey, Wish, lines, purpose};
 use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
+use seqbench_harness::checkpoint::write_whole;
 use seqbench_harness::clock::RealClock;
 use seqbench_harness::machine::RealMachine;
 use seqbench_harness::plan::{self, Cell, Experiment};
 use seqbench_harness::run::{Filter, Options, ProcessLauncher, execute};
-use seqbench_record::{CellFiles, Store};
+use seqbench_record::{CellFiles, RealDisk, Store};
 use seqbench_report::table::{self, Format, Table};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// An experiment with where its results go.
+struct Planned {
+    experiment: Experiment,
+    filters: Vec<Filter>,
+    folder: PathBuf,
+}
 
 /// Runs every experiment named; all are planned before the first one starts.
 pub(crate) fn run(arguments: &Run, quiet: bool, registry: &Registry) -> Outcome {
     if arguments.out.is_some() && arguments.experiments.len() > 1 {
         return Err(Failure::usage("error: --out takes one experiment at a time"));
     }
-    let mut planned = Vec::new();
-    for argument in &arguments.experiments {
-        let source = find(argument)?;
-        planned.push(plan_source(&source, arguments, registry)?);
-    }
-    let mut failed = 0;
-    for (experiment, filters) in &planned {
-        let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&experiment.name));
-        for note in &experiment.notes {
+    let planned = arguments.experiments.iter().map(|argument| plan_one(argument, arguments, registry));
+    let (mut failed, mut stop) = (0, None);
+    for planned in planned.collect::<Result<Vec<_>, _>>()? {
+        for note in &planned.experiment.notes {
             terminal::note(&format!("note: {note}"));
         }
-        if arguments.dry_run {
-            dry_run(experiment, filters, &Store::open(&folder), arguments)?;
+        if planned.experiment.groups.is_empty() {
+            let shard = arguments.shard.map_or_else(String::new, |shard| shard.to_string());
+            terminal::note(&format!("note: there are fewer groups than shards, and none for {shard}"));
+        } else if arguments.dry_run {
+            let Planned { experiment, filters, folder } = &planned;
+            dry_run(experiment, filters, &Store::open(folder), arguments)?;
         } else {
-            failed += run_one(experiment, filters, &folder, arguments, quiet)?;
+            let listening = match stop.take() {
+                Some(listening) => listening,
+                None => signals::of_run().context("cannot listen to signals")?,
+            };
+            failed += run_one(&planned, arguments, quiet, stop.insert(listening))?;
         }
     }
     if failed > 0 { Err(Failure::Incomplete) } else { Ok(()) }
 }
 
-fn plan_source(
-    source: &Source,
-    arguments: &Run,
-    registry: &Registry,
-) -> Result<(Experiment, Vec<Filter>), Failure> {
-    let experiment = plan::plan(&source.name, &source.path, &source.text, registry, &arguments.set)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+/// What an argument means: a results folder, which holds what was run there, or an experiment.
+fn plan_one(argument: &str, arguments: &Run, registry: &Registry) -> Result<Planned, Failure> {
+    let path = Path::new(argument);
+    let stored = if path.is_dir() { Stored::read(path)? } else { None };
+    let (experiment, folder) = match stored {
+        Some(stored) => (stored.plan(&arguments.set, registry)?, path.to_owned()),
+        None => {
+            let source = find(argument)?;
+            let experiment = plan::plan(&source.name, &source.path, &source.text, registry, &arguments.set)
+                .map_err(|error| Failure::Usage(error.to_string()))?;
+            let folder = Path::new("runs").join(&experiment.name);
+            (experiment, folder)
+        }
+    };
     let filters: Result<Vec<Filter>, String> =
         arguments.only.iter().map(|text| Filter::parse(text, experiment.cells())).collect();
     let filters = filters.map_err(|message| Failure::usage(format!("error: --only: {message}")))?;
@@ -59,7 +81,11 @@ fn plan_source(
             arguments.only.join(" --only ")
         )));
     }
-    Ok((experiment, filters))
+    let experiment = match arguments.shard {
+        Some(shard) => experiment.shard(shard),
+        None => experiment,
+    };
+    Ok(Planned { experiment, filters, folder: arguments.out.clone().unwrap_or(folder) })
 }
 
 fn chosen<'a>(experiment: &'a Experiment, filters: &'a [Filter]) -> impl Iterator<Item = &'a Cell> {
@@ -119,19 +145,21 @@ fn jobs(arguments: &Run) -> usize {
 
 /// Runs one experiment; returns how many of its cells failed.
 fn run_one(
-    experiment: &Experiment,
-    filters: &[Filter],
-    folder: &Path,
+    planned: &Planned,
     arguments: &Run,
     quiet: bool,
+    stop: &Arc<AtomicBool>,
 ) -> Result<usize, Failure> {
+    let Planned { experiment, filters, folder } = planned;
     let store = Store::open(folder);
     let launcher = ProcessLauncher::current(["worker"]).context("cannot find this program")?;
     let options = Options {
         jobs: jobs(arguments),
-        only: filters.to_vec(),
+        only: filters.clone(),
         fresh: arguments.fresh,
         retry_failed: arguments.retry_failed,
+        checkpoint_seconds: arguments.checkpoint_every,
+        stop: Arc::clone(stop),
     };
     if !quiet && !experiment.question.is_empty() {
         terminal::note(&experiment.question);
@@ -149,9 +177,20 @@ fn run_one(
         )
         .with_context(|| format!("cannot keep results in {}", folder.display()))?
     };
+    if outcome.stopped {
+        terminal::note(&format!(
+            "stopped; what stands is in {}, and the same command goes on",
+            folder.display()
+        ));
+        return Err(Failure::Stopped);
+    }
     let cells = cells_of(experiment, &store)?;
     let files = write_report(&cells, folder)?;
     print_end(experiment, &cells, &files, folder, quiet);
+    if outcome.elsewhere > 0 {
+        let number = survey::cells(outcome.elsewhere);
+        terminal::note(&format!("{number} left to another process that runs on this folder now"));
+    }
     if outcome.failed > 0 {
         terminal::note(&format!(
             "{} cells failed; their `reason` says why (try them again with --retry-failed)",
@@ -166,7 +205,7 @@ fn cores() -> usize {
 }
 
 /// The cells of this plan; what an earlier version of the experiment left in the folder stays there and is not shown.
-fn cells_of(experiment: &Experiment, store: &Store) -> Result<Vec<CellFiles>, Failure> {
+pub(super) fn cells_of(experiment: &Experiment, store: &Store) -> Result<Vec<CellFiles>, Failure> {
     let planned: BTreeSet<&str> = experiment.cells().map(|cell| cell.id.as_str()).collect();
     let scan = store.scan().context("cannot read the results back")?;
     for damage in &scan.damaged {
@@ -182,7 +221,7 @@ pub(super) fn write_report(cells: &[CellFiles], folder: &Path) -> anyhow::Result
     for table in table::tables(cells) {
         for (format, extension) in [(Format::Csv, "csv"), (Format::Md, "md")] {
             let path = tables.join(format!("{}.{extension}", table.name));
-            std::fs::write(&path, table.render(format))
+            write_whole(&RealDisk, &path, table.render(format).as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }

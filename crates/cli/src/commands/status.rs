@@ -3,6 +3,7 @@
 use crate::arguments::Status;
 use crate::experiments::{self, EMBEDDED, Source};
 use crate::failure::{Failure, Outcome};
+use crate::stored::{Stored, name_of};
 use crate::survey::{Fate, State, Survey, Wish, cells, lines, purpose, time};
 use crate::terminal;
 use anyhow::Context;
@@ -90,7 +91,7 @@ fn find(argument: &str, registry: &Registry) -> Result<Subject, Failure> {
     if !path.is_dir() && (path.is_file() || EMBEDDED.iter().any(|(name, _)| *name == argument)) {
         let source = experiments::find(argument)?;
         let folder = Path::new(RUNS).join(&source.name);
-        return of_source(&source, &[], folder, registry);
+        return of_source(&source, folder, registry);
     }
     for folder in [path, &below] {
         if folder.is_dir() {
@@ -99,10 +100,9 @@ fn find(argument: &str, registry: &Registry) -> Result<Subject, Failure> {
     }
     let is_path = path.components().count() > 1 && path.extension().is_none();
     if is_path {
-        let name =
-            path.file_name().map_or_else(|| argument.to_owned(), |name| name.to_string_lossy().into_owned());
+        let name = name_of(path);
         return match EMBEDDED.iter().any(|(own, _)| *own == name) {
-            true => of_source(&experiments::find(&name)?, &[], path.to_owned(), registry),
+            true => of_source(&experiments::find(&name)?, path.to_owned(), registry),
             false => Ok(Subject { name, folder: path.to_owned(), plan: None }),
         };
     }
@@ -122,48 +122,20 @@ fn unknown(argument: &str) -> Failure {
     ))
 }
 
-/// A results folder keeps its experiment, with what was overridden as comments at its end.
+/// A results folder, by the experiment that it keeps.
 fn of_folder(folder: &Path, registry: &Registry) -> Result<Subject, Failure> {
-    let name = folder
-        .file_name()
-        .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let path = folder.join("experiment.toml");
-    let text = Store::open(folder).experiment().context("cannot read the experiment")?;
-    let Some(text) = text else {
-        if folder.join("cells").is_dir() {
-            return Err(Failure::usage(format!(
-                "error: {} is missing, so that nothing says which cells belong there\n\
-                 help: name the experiment instead of its folder",
-                path.display()
-            )));
-        }
-        return Ok(Subject { name, folder: folder.to_owned(), plan: None });
+    let (name, folder) = (name_of(folder), folder.to_owned());
+    let plan = match Stored::read(&folder)? {
+        Some(stored) => Some(stored.plan(&[], registry)?),
+        None => None,
     };
-    let (text, overrides) = without_overrides(&text);
-    let source = Source { name, path: path.display().to_string(), text };
-    of_source(&source, &overrides, folder.to_owned(), registry)
+    Ok(Subject { name, folder, plan })
 }
 
-fn of_source(
-    source: &Source,
-    overrides: &[String],
-    folder: PathBuf,
-    registry: &Registry,
-) -> Result<Subject, Failure> {
-    let plan = plan::plan(&source.name, &source.path, &source.text, registry, overrides)
+fn of_source(source: &Source, folder: PathBuf, registry: &Registry) -> Result<Subject, Failure> {
+    let plan = plan::plan(&source.name, &source.path, &source.text, registry, &[])
         .map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(Subject { name: source.name.clone(), folder, plan: Some(plan) })
-}
-
-/// The text of an experiment without the overrides that a run has appended, and these.
-fn without_overrides(text: &str) -> (String, Vec<String>) {
-    let mut lines: Vec<&str> = text.lines().collect();
-    let mut overrides = Vec::new();
-    while let Some(own) = lines.last().and_then(|line| line.strip_prefix("# --set ")) {
-        overrides.insert(0, own.to_owned());
-        lines.pop();
-    }
-    (lines.join("\n") + "\n", overrides)
 }
 
 fn text(subject: &Subject, survey: Option<&Survey<'_>>) -> String {
@@ -219,17 +191,4 @@ fn object(subject: &Subject, survey: Option<&Survey<'_>>) -> Value {
         object.extend(facts);
     }
     Value::Object(object)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overrides_are_taken_from_the_end_alone() {
-        let kept = "a = 1\n# --set b=2\nc = 3\n# --set x.y=[1, 2]\n# --set z=4\n";
-        let (text, overrides) = without_overrides(kept);
-        assert_eq!(text, "a = 1\n# --set b=2\nc = 3\n");
-        assert_eq!(overrides, ["x.y=[1, 2]", "z=4"]);
-    }
 }

@@ -1,16 +1,22 @@
 //! `seqbench table`: the tables of results, from their rows alone.
 
 use crate::arguments::{Format, Table};
+use crate::check::{Gravity, check};
 use crate::experiments::find_results;
 use crate::failure::{Failure, Outcome};
 use crate::terminal;
 use anyhow::Context;
+use seqbench_core::Registry;
 use seqbench_record::{CellFiles, Store};
 use seqbench_report::table;
+use std::path::Path;
 
 /// Prints the tables of one or several results folders, read together.
-pub(crate) fn run(arguments: &Table) -> Outcome {
+pub(crate) fn run(arguments: &Table, registry: &Registry) -> Outcome {
     let cells = read(&arguments.results)?;
+    for argument in &arguments.results {
+        warn(&find_results(argument)?, registry);
+    }
     let tables = table::tables(&cells);
     let text = match arguments.format {
         Format::Text => joined(&tables, table::Format::Text),
@@ -21,6 +27,15 @@ pub(crate) fn run(arguments: &Table) -> Outcome {
     };
     terminal::print(text.trim_end());
     Ok(())
+}
+
+/// Says on the error stream what [`check`] found. Results without their experiment are checked as far as they read.
+fn warn(folder: &Path, registry: &Registry) {
+    for finding in check(folder, registry).unwrap_or_default() {
+        if finding.gravity != Gravity::Ok {
+            terminal::note(&format!("warning: {}: {}: {}", folder.display(), finding.rule, finding.text));
+        }
+    }
 }
 
 fn joined(tables: &[table::Table], format: table::Format) -> String {

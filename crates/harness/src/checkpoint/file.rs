@@ -8,10 +8,9 @@ use crate::spec::ModelSpec;
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use seqbench_core::{Error, InputKind, OutputKind, Registry, Result, Signature};
-use seqbench_record::Disk;
+use seqbench_record::{Disk, temporary};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -151,7 +150,7 @@ fn least_values(spec: &ModelSpec, signature: Signature, registry: &Registry) -> 
 ///
 /// # Errors
 /// A tensor cannot be read.
-pub(super) fn serialize(
+pub(crate) fn serialize(
     tensors: Vec<(String, Tensor)>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>> {
@@ -165,10 +164,7 @@ pub(super) fn serialize(
 /// The disk refuses. The path then holds what it held before.
 pub fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
-    let mut temporary = OsString::from(".tmp-");
-    temporary.push(name);
-    temporary.push(format!("-{}", std::process::id()));
-    let temporary = path.with_file_name(temporary);
+    let temporary = path.with_file_name(temporary::name(&name.to_string_lossy(), std::process::id()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = disk.write_file(&temporary, bytes).and_then(|()| disk.rename(&temporary, path));
     if written.is_err() {

@@ -8,6 +8,7 @@ mod outputs;
 mod study;
 
 pub use examples::Examples;
+pub(crate) use file::serialize;
 pub use file::write_whole;
 pub use outputs::{Outputs, outputs};
 pub use study::{Learnt, STAGE, as_cell, gradients, learn};

@@ -36,6 +36,7 @@ mod model;
 mod pass;
 mod posed;
 mod section;
+mod shard;
 mod single;
 mod source;
 mod target;
@@ -46,6 +47,7 @@ pub use cost::{Forecast, forecast};
 pub use error::{Place, PlanError};
 pub use pass::{PassCost, pass_cost};
 pub use posed::{Posed, pose, trained};
+pub use shard::{Shard, TASK_VARIABLES};
 pub use single::{Request, Single, Training, single, training};
 
 use crate::spec::CellSpec;

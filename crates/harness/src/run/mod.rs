@@ -22,16 +22,18 @@ pub use cells::Cells;
 pub use filter::Filter;
 pub use launcher::{Launcher, ProcessLauncher, Worker, environment};
 pub use observer::{Event, Observer, Silent};
-pub use protocol::{Findings, Job, Progress, TimedRound};
+pub use protocol::{Encoded, Findings, Job, Progress, TimedRound, UnfinishedAt};
 pub use select::{ValidationScore, best};
 pub use worker::{Timed, Work, end_with_parent, serve};
 
 use crate::clock::Clock;
 use crate::machine::Machine;
-use crate::plan::{Cell, Experiment, GroupKind};
+use crate::plan::{Cell, Experiment, Group, GroupKind};
 use estimate::Estimate;
-use seqbench_record::{Result, Status, Store};
+use seqbench_record::{Claim, Result, Status, Store};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -44,11 +46,22 @@ pub struct Options {
     pub fresh: bool,
     /// Runs failed cells again.
     pub retry_failed: bool,
+    /// Seconds between two checkpoints of an unfinished cell.
+    pub checkpoint_seconds: f64,
+    /// Once set, by a signal say, cells under way are kept as far as they came, and the run ends.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { jobs: 1, only: Vec::new(), fresh: false, retry_failed: false }
+        Options {
+            jobs: 1,
+            only: Vec::new(),
+            fresh: false,
+            retry_failed: false,
+            checkpoint_seconds: 60.0,
+            stop: Arc::default(),
+        }
     }
 }
 
@@ -65,6 +78,10 @@ pub struct Outcome {
     pub skipped: usize,
     /// Stood already.
     pub reused: usize,
+    /// Missing, and being run by another process on the same folder.
+    pub elsewhere: usize,
+    /// Whether the run was told to stop before its end.
+    pub stopped: bool,
 }
 
 impl Outcome {
@@ -93,6 +110,7 @@ enum Standing {
 struct Run<'a> {
     experiment: &'a Experiment,
     store: &'a Store,
+    options: &'a Options,
     launcher: &'a dyn Launcher,
     machine: &'a dyn Machine,
     observer: &'a mut dyn Observer,
@@ -140,6 +158,7 @@ pub fn execute(
     let mut run = Run {
         experiment,
         store,
+        options,
         launcher,
         machine,
         observer,
@@ -164,6 +183,7 @@ pub fn execute(
     }
     pool::run(&mut run, options.jobs.max(1))?;
     timing::run(&mut run, experiment.groups.iter().filter(|group| group.kind == GroupKind::Timing))?;
+    run.outcome.stopped = run.stops();
     Ok(run.outcome)
 }
 
@@ -185,7 +205,46 @@ fn stands(store: &Store, options: &Options, cell: &Cell) -> Result<Standing> {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Whether a final cell of the group is to run.
+    fn misses(&self, group: &Group) -> bool {
+        group.finals.iter().any(|cell| self.standing.get(cell.id.as_str()) == Some(&Standing::Missing))
+    }
+
+    /// Whether the run has been told to stop.
+    fn stops(&self) -> bool {
+        self.options.stop.load(Ordering::SeqCst)
+    }
+
+    /// Claims a group for this process and looks again at what another has done of it meanwhile; nothing where another
+    /// process has it.
+    fn claim(&mut self, group: &'a Group) -> Result<Option<Claim>> {
+        let Some(claim) = self.store.claim(&group.id)? else { return Ok(None) };
+        for cell in group.trials.iter().chain(&group.finals) {
+            // What is to run afresh stands all the while.
+            if self.options.fresh || self.standing.get(cell.id.as_str()) != Some(&Standing::Missing) {
+                continue;
+            }
+            let now = stands(self.store, self.options, cell)?;
+            match now {
+                Standing::Stands(Status::Failed) => self.outcome.failed += 1,
+                Standing::Stands(_) => self.outcome.reused += 1,
+                Standing::Missing | Standing::TooLong => continue,
+            }
+            self.standing.insert(cell.id.as_str(), now);
+        }
+        Ok(Some(claim))
+    }
+
+    /// Leaves what is missing of a group to the process that has claimed it.
+    fn leave(&mut self, group: &Group) {
+        let missing = group
+            .finals
+            .iter()
+            .filter(|cell| self.standing.get(cell.id.as_str()) == Some(&Standing::Missing));
+        self.outcome.elsewhere += missing.count();
+    }
+
     fn tell(&mut self, event: &Event<'_>) {
         let left = self.estimate.left();
         self.observer.event(event, left);

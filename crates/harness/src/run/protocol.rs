@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a child is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,18 @@ pub struct Job {
     pub spec: CellSpec,
     /// The learning rate, where a selection found it.
     pub rate: Option<f64>,
+    /// Where it is kept while it is unfinished.
+    #[serde(default)]
+    pub unfinished: Option<UnfinishedAt>,
+}
+
+/// Where an unfinished cell is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnfinishedAt {
+    /// The file.
+    pub path: PathBuf,
+    /// Seconds between two checkpoints.
+    pub seconds: f64,
 }
 
 impl Job {
@@ -52,6 +64,7 @@ impl Job {
             labels: cell.labels.clone(),
             spec: cell.spec.clone(),
             rate,
+            unfinished: None,
         }
     }
 }
@@ -68,6 +81,8 @@ pub enum Reply {
     Prepared,
     /// A round.
     Round(TimedRound),
+    /// The run was told to stop, and is kept as far as it came.
+    Stopped,
     /// The cell could not be run, for this reason; the child lives on.
     Failed(String),
 }

@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::plan::{Cell, Group};
 use crate::spec::{Mode, ThroughputSpec};
 use seqbench_core::{Purpose, Stream};
-use seqbench_record::{ConditionRow, Provenance, Result, Status, TimingRow};
+use seqbench_record::{Claim, ConditionRow, Provenance, Result, Status, TimingRow};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -90,7 +90,15 @@ struct Gathered<'a> {
 pub(super) fn run<'a>(run: &mut Run<'a>, groups: impl Iterator<Item = &'a Group>) -> Result<()> {
     let mut conditions = Conditions::default();
     let mut all: Vec<Unit<'a>> = Vec::new();
-    for group in groups {
+    let mut claims: Vec<Claim> = Vec::new();
+    for group in groups.filter(|group| run.misses(group)).collect::<Vec<_>>() {
+        match run.claim(group)? {
+            Some(claim) => claims.push(claim),
+            None => {
+                run.leave(group);
+                continue;
+            }
+        }
         all.extend(units(run, group)?);
     }
     for window in windows(&all) {
@@ -98,8 +106,12 @@ pub(super) fn run<'a>(run: &mut Run<'a>, groups: impl Iterator<Item = &'a Group>
         let mut gathered: Vec<Gathered<'a>> = units.iter().map(|_| Gathered::default()).collect();
         for visit in 0..VISITS {
             for (unit, gathered) in units.iter().zip(&mut gathered) {
+                // What this window has taken so far is lost: rounds apart are no visit.
+                if run.stops() {
+                    return Ok(());
+                }
                 self::visit(run, &mut conditions, unit, gathered, visit);
-                if visit + 1 == VISITS {
+                if visit + 1 == VISITS && !run.stops() {
                     end(run, &conditions, unit, std::mem::take(gathered))?;
                 }
             }
@@ -210,7 +222,7 @@ fn attempt<'a>(
     let mut ended: Vec<Ended<'a>> = Vec::new();
     let mut benches: Vec<Option<Bench<'a>>> = Vec::new();
     for &cell in cells {
-        let Some(spec) = cell.spec.measure.throughput.as_ref() else { continue };
+        let Some(spec) = cell.spec.measure.throughput.as_ref().filter(|_| !run.stops()) else { continue };
         match prepare(run, cell, spec.threads, rounds.len() as u32) {
             Ok(worker) => {
                 benches.push(Some(Bench { cell, spec, worker, rows: Vec::new() }));
@@ -224,6 +236,9 @@ fn attempt<'a>(
     let passes = order(&specs, rounds);
     let total = passes.len();
     for (done, pass) in passes.into_iter().enumerate() {
+        if run.stops() {
+            break;
+        }
         let Some(bench) = &mut benches[pass.bench] else { continue };
         match take(&mut bench.worker, pass.mode) {
             Ok(round) => {

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 /// What a worker can do. The harness's own is over its cells and benches; tests put a stand-in here.
 pub trait Work {
-    /// Runs a trial or a final cell.
+    /// Runs a trial or a final cell; nothing where it was told to stop, and is kept as far as it came.
     ///
     /// # Errors
     /// Why it could not be run. A loss that stops being finite is no error but [`seqbench_record::Status::Diverged`].
-    fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Findings, String>;
+    fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Option<Findings>, String>;
 
     /// Prepares a timing cell for so many of its rounds: batches, an untimed run, warm-up.
     ///
@@ -78,9 +78,12 @@ pub fn serve(work: &dyn Work, input: &mut dyn BufRead, output: &mut dyn Write) -
                 if let Some(error) = lost {
                     return Err(error);
                 }
-                found
-                    .and_then(|found| encode(found, work, threads, start.elapsed().as_secs_f64()))
-                    .map(Reply::Done)
+                found.and_then(|found| match found {
+                    Some(found) => {
+                        encode(found, work, threads, start.elapsed().as_secs_f64()).map(Reply::Done)
+                    }
+                    None => Ok(Reply::Stopped),
+                })
             }
             Request::Prepare(job, rounds) => {
                 // The last one goes first: two at once would count in each other's memory.

@@ -25,6 +25,7 @@ impl<'a> Run<'a> {
             files = self.files(cell, rate, failure(what), provenance, Vec::new());
             self.store.write(&files)?;
         }
+        self.store.forget_unfinished(&cell.id);
         self.outcome.count(files.cell.status);
         if self.standing.insert(&cell.id, Standing::Stands(files.cell.status)) == Some(Standing::Missing) {
             self.estimate.end(cell.predicted_seconds);

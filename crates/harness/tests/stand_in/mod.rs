@@ -22,7 +22,7 @@ fn row(split: &str, value: f64) -> ScoreRow {
 }
 
 impl Work for StandIn {
-    fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Findings, String> {
+    fn run(&self, job: &Job, progress: &mut dyn FnMut(Progress)) -> Result<Option<Findings>, String> {
         self.ran.lock().unwrap().push(job.id.clone());
         assert!(self.dies_at.as_ref() != Some(&job.id), "the stand-in dies as told");
         if self.refuses.as_ref() == Some(&job.id) {
@@ -33,7 +33,7 @@ impl Work for StandIn {
         if self.diverges.as_ref() == Some(&job.id) {
             found.status = Status::Diverged;
             found.reason = Some("the loss became NaN".into());
-            return Ok(found);
+            return Ok(Some(found));
         }
         let fixed = match job.spec.train.lr {
             Rate::Fixed(rate) => Some(rate),
@@ -46,7 +46,7 @@ impl Work for StandIn {
             found.scores.push(row("test", rate + 0.9935 + seed));
         }
         found.facts.insert("parameters".into(), 7.0);
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn prepare(&self, spec: &CellSpec, _: u32) -> Result<Box<dyn Timed + '_>, String> {

@@ -4,12 +4,14 @@
 
 mod censored;
 mod curvature;
+mod drift;
 mod interval;
 mod line;
 mod location;
 
 pub use censored::Censored;
 pub use curvature::{Curvature, curvature};
+pub use drift::{Pooled, Visited, pool};
 pub use interval::{Interval, LEVEL, median_interval, student_quantile, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};

@@ -44,7 +44,7 @@ pub use setting::{Setting, spelled};
 pub use spectra::{Spectrum, SpectrumValue};
 pub use study::{Measure, Study, StudyEntry, StudyRow};
 pub use theory::TheoryProfile;
-pub use throughput::{Disturbance, FEWEST_ROUNDS, ThroughputRow};
+pub use throughput::{Disturbance, FEWEST_ROUNDS, ThroughputRow, Visit};
 pub use training::{Selected, Stop};
 
 use crate::plot::place_of;

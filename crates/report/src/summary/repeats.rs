@@ -1,7 +1,7 @@
 //! Two runs of the same measurements side by side: whether times repeat.
 
-use super::{Setting, Summary, ThroughputRow};
-use crate::statistics::{Interval, LEVEL, median_interval};
+use super::{Setting, Summary, ThroughputRow, Visit};
+use crate::statistics::{Interval, LEVEL, Pooled, Visited, median_interval, pool};
 use serde::Serialize;
 
 /// One row that both runs have.
@@ -21,12 +21,18 @@ pub struct Repeat {
     pub first_ns: f64,
     /// Median of the second, in nanoseconds.
     pub second_ns: f64,
-    /// The second over the first.
+    /// The second over the first: of geometric means over visits, or else of medians.
     pub ratio: f64,
-    /// Where the ratio may lie: each median within its order statistics of [`LEVEL`] or more, which is wider than that for the
-    /// ratio. None below six rounds of either.
+    /// Where it may lie. Where both runs say which visits their rounds were taken in: by [`Visited::interval`]. Otherwise
+    /// each median within its order statistics of [`LEVEL`] or more, which sees nothing of what changes between runs; none
+    /// below six rounds of either.
     pub interval: Option<Interval>,
-    /// Whether the interval holds 1; none without one.
+    /// The second over the first at equal pace: each round in units of a fixed piece of arithmetic just before it. None where a
+    /// run does not say.
+    pub paced_ratio: Option<f64>,
+    /// Where that may lie, by [`Visited::interval`].
+    pub paced_interval: Option<Interval>,
+    /// Whether the interval at equal pace holds 1, or the other where there is none; none without either.
     pub covers_one: Option<bool>,
     /// Whether either row was disturbed.
     pub noisy: bool,
@@ -39,17 +45,48 @@ pub fn repeats(a: &Summary, b: &Summary) -> Vec<Repeat> {
         let of = |setting: &Setting| Setting { experiment: String::new(), ..setting.clone() };
         own.is_measured_as(other) && own.length == other.length && of(&own.setting) == of(&other.setting)
     };
-    let repeat = |own: &ThroughputRow| repeat(own, b.throughput.iter().find(|other| same(own, other))?);
-    a.throughput.iter().filter_map(repeat).collect()
+    let pairs = a.throughput.iter().filter_map(|own| {
+        let other = b.throughput.iter().find(|other| same(own, other))?;
+        Some((own, other, Visits::of(own, other)))
+    });
+    let pairs: Vec<_> = pairs.collect();
+    let plain = pool(pairs.iter().filter_map(|(_, _, visits)| visits.plain.as_ref()));
+    let paced = pool(pairs.iter().filter_map(|(_, _, visits)| visits.paced.as_ref()));
+    pairs.iter().filter_map(|(a, b, visits)| repeat(a, b, visits, plain, paced)).collect()
 }
 
-fn repeat(a: &ThroughputRow, b: &ThroughputRow) -> Option<Repeat> {
+/// The visits of a row in both runs, as times and at equal pace.
+struct Visits {
+    plain: Option<Visited>,
+    paced: Option<Visited>,
+}
+
+impl Visits {
+    fn of(a: &ThroughputRow, b: &ThroughputRow) -> Self {
+        let plain = |row: &ThroughputRow| row.visits.iter().map(|visit| visit.median_ns).collect::<Vec<_>>();
+        let paced = |row: &ThroughputRow| {
+            let all = row.visits.iter().map(|Visit { median_paced, .. }| *median_paced);
+            all.collect::<Option<Vec<_>>>().unwrap_or_default()
+        };
+        Visits { plain: Visited::new(&plain(a), &plain(b)), paced: Visited::new(&paced(a), &paced(b)) }
+    }
+}
+
+fn repeat(
+    a: &ThroughputRow,
+    b: &ThroughputRow,
+    visits: &Visits,
+    plain: Pooled,
+    paced: Pooled,
+) -> Option<Repeat> {
     let (first_ns, second_ns) = (a.median_ns.filter(|ns| *ns > 0.0)?, b.median_ns.filter(|ns| *ns > 0.0)?);
-    let ends = |row: &ThroughputRow| {
-        let ns: Vec<f64> = row.ns.iter().map(|ns| *ns as f64).collect();
-        median_interval(&ns, LEVEL).filter(|ends| ends.low > 0.0)
+    let interval = match &visits.plain {
+        Some(visited) => visited.interval(plain),
+        None => of_rounds(a)
+            .zip(of_rounds(b))
+            .map(|(a, b)| Interval { low: b.low / a.high, high: b.high / a.low }),
     };
-    let interval = ends(a).zip(ends(b)).map(|(a, b)| Interval { low: b.low / a.high, high: b.high / a.low });
+    let paced_interval = visits.paced.as_ref().and_then(|visited| visited.interval(paced));
     Some(Repeat {
         setting: a.setting.clone(),
         mode: a.mode.clone(),
@@ -58,11 +95,19 @@ fn repeat(a: &ThroughputRow, b: &ThroughputRow) -> Option<Repeat> {
         threads: a.threads,
         first_ns,
         second_ns,
-        ratio: second_ns / first_ns,
-        covers_one: interval.map(|ends| ends.low <= 1.0 && 1.0 <= ends.high),
+        ratio: visits.plain.as_ref().map_or(second_ns / first_ns, Visited::ratio),
         interval,
+        paced_ratio: visits.paced.as_ref().map(Visited::ratio),
+        paced_interval,
+        covers_one: paced_interval.or(interval).map(|ends| ends.low <= 1.0 && 1.0 <= ends.high),
         noisy: a.disturbance.noisy || b.disturbance.noisy,
     })
+}
+
+/// Where a row's median may lie, as far as its rounds tell.
+fn of_rounds(row: &ThroughputRow) -> Option<Interval> {
+    let ns: Vec<f64> = row.ns.iter().map(|ns| *ns as f64).collect();
+    median_interval(&ns, LEVEL).filter(|ends| ends.low > 0.0)
 }
 
 #[cfg(test)]
@@ -108,6 +153,51 @@ mod tests {
         }
         assert!(same >= 180, "{same} of 200");
         assert!(slower >= 180, "{slower} of 200");
+    }
+
+    /// The same rounds in three visits, of which the machine runs each at its own pace.
+    fn visited(draw: u64, time: f64, paces: [f64; 3]) -> Summary {
+        let mut summary = run(draw, time);
+        let row = &mut summary.throughput[0];
+        let visit = |(rounds, pace): (&[u64], f64)| Visit {
+            median_ns: pace * median(&rounds.iter().map(|ns| *ns as f64).collect::<Vec<_>>()).unwrap(),
+            median_paced: Some(median(&rounds.iter().map(|ns| *ns as f64).collect::<Vec<_>>()).unwrap()),
+        };
+        row.visits = row.ns.chunks(3).zip(paces).map(visit).collect();
+        summary
+    }
+
+    #[test]
+    fn a_machine_that_changed_its_pace_is_no_slower_model() {
+        let (fast, slow) = (visited(1, 1e6, [1.0; 3]), visited(2, 1e6, [1.2; 3]));
+        let found = repeats(&fast, &slow).remove(0);
+        let ends = found.interval.unwrap();
+        assert!(found.ratio > 1.15 && ends.low > 1.0, "{found:?}");
+        assert!(
+            (found.paced_ratio.unwrap() - 1.0).abs() < 0.05 && found.covers_one == Some(true),
+            "{found:?}"
+        );
+        let slower = repeats(&fast, &visited(2, 1.3e6, [1.0; 3])).remove(0);
+        assert_eq!(slower.covers_one, Some(false), "{slower:?}");
+    }
+
+    #[test]
+    fn visits_are_what_is_observed_not_their_rounds() {
+        // Clock states a sixth apart: rounds within a visit agree to 3 %, which says nothing about the next visit.
+        let (mut held, mut narrow) = (0, 0);
+        for draw in 0..200u64 {
+            let state =
+                |bit: u64| if (draw.wrapping_mul(0x9e37_79b9) >> (bit + 8)) & 1 == 1 { 1.17 } else { 1.0 };
+            let mut both =
+                [[0, 1, 2], [3, 4, 5]].map(|bits| visited(2 * draw + bits[0], 1e6, bits.map(state)));
+            both.iter_mut()
+                .flat_map(|run| &mut run.throughput[0].visits)
+                .for_each(|visit| visit.median_paced = None);
+            let found = repeats(&both[0], &both[1]).remove(0);
+            held += usize::from(found.covers_one == Some(true));
+            narrow += usize::from(found.paced_ratio.is_some());
+        }
+        assert!(held >= 180 && narrow == 0, "{held} of 200");
     }
 
     #[test]

@@ -24,6 +24,15 @@ pub struct Disturbance {
     pub attempts: Option<f64>,
 }
 
+/// The rounds that one visit took: they share what the machine was like, which rounds of other visits do not.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Visit {
+    /// Median of the rounds, in nanoseconds.
+    pub median_ns: f64,
+    /// Median of what they took in units of the fixed piece of arithmetic before each; none where a round does not say.
+    pub median_paced: Option<f64>,
+}
+
 /// Time and memory of one mode at one length.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ThroughputRow {
@@ -45,6 +54,8 @@ pub struct ThroughputRow {
     pub reasons: Vec<String>,
     /// Wall-clock of every round that counts, rising, in nanoseconds.
     pub ns: Vec<u64>,
+    /// The visits those rounds were taken in; none of older results.
+    pub visits: Vec<Visit>,
     /// Median of [`ThroughputRow::ns`]; none where no round counts.
     pub median_ns: Option<f64>,
     /// 10 % quantile, in nanoseconds.
@@ -187,6 +198,7 @@ fn row(rounds: Rounds<'_>) -> ThroughputRow {
     };
     let mut row = ThroughputRow {
         rounds: ns.len(),
+        visits: visits(&rounds.rows),
         errors,
         reasons,
         median_ns,
@@ -223,6 +235,22 @@ fn row(rounds: Rounds<'_>) -> ThroughputRow {
     row.share_of_peak = ratio(row.gflops, row.peak_gflops);
     row.share_of_roof = ratio(row.gflops, row.roof_gflops());
     row
+}
+
+/// The visits of rounds that count.
+fn visits(rows: &[&TimingRow]) -> Vec<Visit> {
+    let mut by_visit: BTreeMap<u32, (Vec<f64>, Vec<Option<f64>>)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.err.is_empty() && row.ns > 0) {
+        let Some(visit) = row.visit else { continue };
+        let (ns, paced) = by_visit.entry(visit).or_default();
+        ns.push(row.ns as f64);
+        paced.push(row.pace_ns.filter(|pace| *pace > 0).map(|pace| row.ns as f64 / pace as f64));
+    }
+    let visit = |(ns, paced): (Vec<f64>, Vec<Option<f64>>)| {
+        let paced: Option<Vec<f64>> = paced.into_iter().collect();
+        Some(Visit { median_ns: median(&ns)?, median_paced: paced.and_then(|paced| median(&paced)) })
+    };
+    by_visit.into_values().filter_map(visit).collect()
 }
 
 fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {

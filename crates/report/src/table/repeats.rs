@@ -5,6 +5,7 @@ use super::{
     build::{self, Show, column, integer, number_cell, number_value, word},
     number,
 };
+use crate::statistics::Interval;
 use crate::summary::{Repeat, Setting};
 
 /// One row for every row that both runs have.
@@ -29,16 +30,14 @@ pub fn repeat_table(rows: &[Repeat]) -> Table {
             Align::Right,
             Show::Always,
             &["ratio", "ratio_low", "ratio_high"],
-            |row: &Repeat| {
-                let ends = [row.interval.map(|ends| ends.low), row.interval.map(|ends| ends.high)];
-                let text = match row.interval {
-                    Some(ends) => format!("{:.3} ({:.3}–{:.3})", row.ratio, ends.low, ends.high),
-                    None => format!("{:.3}", row.ratio),
-                };
-                let mut values = vec![Value::Number(row.ratio)];
-                values.extend(ends.map(number_value));
-                Cell { text, values }
-            },
+            |row: &Repeat| ratio_cell(Some(row.ratio), row.interval),
+        ),
+        column(
+            "at equal pace",
+            Align::Right,
+            Show::Filled,
+            &["paced_ratio", "paced_ratio_low", "paced_ratio_high"],
+            |row: &Repeat| ratio_cell(row.paced_ratio, row.paced_interval),
         ),
         column("holds 1", Align::Left, Show::Filled, &["covers_one"], |row: &Repeat| match row.covers_one {
             Some(covers) => {
@@ -51,15 +50,39 @@ pub fn repeat_table(rows: &[Repeat]) -> Table {
             false => word(""),
         }),
     ]);
-    let mut notes = vec![
-        "Ratio of medians; in parentheses where it may lie, each median within its 95 % order statistics (wider than 95 % for \
-         the ratio)."
-            .into(),
-    ];
+    let mut notes: Vec<String> = Vec::new();
+    if rows.iter().any(|row| row.paced_ratio.is_some()) {
+        notes.push(
+            "Ratios of geometric means over visits; in parentheses where they may lie (95 %, Student's t, a visit one \
+             observation, its variance at least that of all rows together). At equal pace: each round in units of a fixed \
+             piece of arithmetic just before it, so that a slower clock is no slower model."
+                .into(),
+        );
+    }
+    if rows.iter().any(|row| row.paced_ratio.is_none()) {
+        notes.push(
+            "Without visits: ratio of medians, each within its 95 % order statistics, which tell nothing of what changes \
+             between runs."
+                .into(),
+        );
+    }
     let known = rows.iter().filter_map(|row| row.covers_one);
     let (count, hold) = (known.clone().count(), known.filter(|covers| *covers).count());
     if count > 0 {
         notes.push(format!("{hold} of {count} intervals hold 1."));
     }
     build::table("repeats", "Two runs of the same".into(), notes, rows, columns)
+}
+
+/// A ratio with its ends.
+fn ratio_cell(ratio: Option<f64>, ends: Option<Interval>) -> Cell {
+    let text = match (ratio, ends) {
+        (Some(ratio), Some(ends)) => format!("{ratio:.3} ({:.3}–{:.3})", ends.low, ends.high),
+        (Some(ratio), None) => format!("{ratio:.3}"),
+        (None, _) => String::new(),
+    };
+    Cell {
+        text,
+        values: [ratio, ends.map(|ends| ends.low), ends.map(|ends| ends.high)].map(number_value).into(),
+    }
 }

@@ -1,0 +1,36 @@
+//! `seqbench check`: whether results are whole, complete and of one kind.
+
+use crate::arguments::Check;
+use crate::check::{Gravity, RULES_VERSION, check};
+use crate::failure::{Failure, Outcome};
+use crate::terminal;
+use seqbench_core::Registry;
+use serde_json::{Value, json};
+
+/// Prints what each rule found; an error of any is exit code 1.
+pub(crate) fn run(arguments: &Check, registry: &Registry) -> Outcome {
+    let mut failed = false;
+    let mut objects: Vec<Value> = Vec::new();
+    for folder in &arguments.results {
+        let findings = check(folder, registry)?;
+        failed |= findings.iter().any(|finding| finding.gravity == Gravity::Error);
+        if arguments.json {
+            objects.push(json!({ "folder": folder.display().to_string(), "findings": findings }));
+            continue;
+        }
+        let mut lines = vec![format!("{} (rules version {RULES_VERSION})", folder.display())];
+        lines.extend(findings.iter().map(|finding| {
+            let word = match finding.gravity {
+                Gravity::Ok => "ok",
+                Gravity::Warning => "warning",
+                Gravity::Error => "error",
+            };
+            format!("  {word:8} {:13} {}", finding.rule, finding.text)
+        }));
+        terminal::print(&lines.join("\n"));
+    }
+    if arguments.json {
+        terminal::print(&format!("{:#}", json!({ "rules_version": RULES_VERSION, "results": objects })));
+    }
+    if failed { Err(Failure::Incomplete) } else { Ok(()) }
+}

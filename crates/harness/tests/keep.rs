@@ -1,0 +1,112 @@
+//! Checkpoints inside a cell: it goes on to the same bits from any step, and whatever becomes of the file, no wrong number
+//! comes of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod linear;
+mod toy;
+
+use linear::{Leaky, cell};
+use seqbench_core::Registry;
+use seqbench_harness::cell::{run_cell, run_kept_cell};
+use seqbench_harness::keep::Keeper;
+use seqbench_harness::run::Findings;
+use seqbench_harness::spec::{CellSpec, GradientSpec, OptimizerSpec, Stage};
+use seqbench_record::RealDisk;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+fn registry() -> Registry {
+    Registry::new(&[&&Leaky], &[&toy::Echo])
+}
+
+fn text(mut found: Findings) -> String {
+    found.conditions.clear();
+    format!("{found:?}")
+}
+
+/// One step after another, each in a run of its own that is told to stop at once; nothing once the run ends by itself.
+fn one_step(spec: &CellSpec, path: &Path, said: &mut Vec<String>) -> Option<Findings> {
+    let stop = Arc::new(AtomicBool::new(true));
+    let mut keeper = Keeper::new(Arc::new(RealDisk), path.to_owned(), Duration::MAX, stop);
+    let mut progress = |_, _, what: String| said.push(what);
+    run_kept_cell(spec, None, false, &registry(), "cell", &mut keeper, &mut progress).unwrap()
+}
+
+fn spec(optimizer: OptimizerSpec) -> CellSpec {
+    let mut spec = cell("echo", json!({"lag": 9, "classes": 4}));
+    spec.train.optimizer = optimizer;
+    // Probes before, between and after: what they found is kept too.
+    let at = vec![Stage::Init, Stage::Step(3), Stage::End];
+    spec.measure.gradients = Some(GradientSpec { at, samples: 2, per_decade: 2, ..GradientSpec::default() });
+    spec
+}
+
+#[test]
+fn a_cell_stopped_after_every_step_finds_what_one_in_a_stretch_does() {
+    let adamw = OptimizerSpec::Adamw { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
+    for optimizer in [adamw, OptimizerSpec::Sgd { momentum: 0.9, weight_decay: 0.0 }] {
+        let spec = spec(optimizer);
+        let whole = run_cell(&spec, None, false, &registry(), &mut |_, _, _| {}).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("unfinished/a.safetensors");
+        let mut said = Vec::new();
+        let found = (0..spec.train.steps).find_map(|_| one_step(&spec, &path, &mut said)).expect("an end");
+        assert_eq!(text(found), text(whole));
+        assert!(said.iter().all(|what| !what.contains("anew")), "{said:?}");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_set_aside_and_the_cell_begun_anew() {
+    let spec = spec(OptimizerSpec::Sgd { momentum: 0.9, weight_decay: 0.0 });
+    let whole = text(run_cell(&spec, None, false, &registry(), &mut |_, _, _| {}).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    assert!(one_step(&spec, &path, &mut Vec::new()).is_none());
+    let bytes = std::fs::read(&path).unwrap();
+    let cuts = (0..16).map(|cut| bytes[..bytes.len() * cut / 16].to_vec());
+    let mut state = 5u64;
+    let mut draw = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    let flips: Vec<Vec<u8>> = (0..1000)
+        .map(|_| {
+            let mut bent = bytes.clone();
+            bent[draw(bytes.len())] ^= 1 << draw(8);
+            bent
+        })
+        .collect();
+    for damaged in cuts.chain(flips) {
+        std::fs::write(&path, &damaged).unwrap();
+        let mut said = Vec::new();
+        let ended = one_step(&spec, &path, &mut said);
+        assert!(ended.is_none(), "it went on from a step that it never took");
+        let told = said.iter().any(|what| what.contains("a.safetensors is damaged") && what.contains("anew"));
+        assert!(told, "{said:?}");
+        assert_eq!(std::fs::read(path.with_extension("damaged")).unwrap(), damaged);
+        // Begun anew, it stands after its first step again, and ends as it should.
+        assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len());
+    }
+    let found = (0..spec.train.steps).find_map(|_| one_step(&spec, &path, &mut Vec::new())).expect("an end");
+    assert_eq!(text(found), whole);
+}
+
+#[test]
+fn another_runs_checkpoint_is_not_gone_on_from() {
+    let spec = spec(OptimizerSpec::Sgd { momentum: 0.9, weight_decay: 0.0 });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    assert!(one_step(&spec, &path, &mut Vec::new()).is_none());
+    let stop = Arc::new(AtomicBool::new(true));
+    let mut keeper = Keeper::new(Arc::new(RealDisk), path.clone(), Duration::MAX, stop);
+    let mut said = Vec::new();
+    let mut progress = |_, _, what: String| said.push(what);
+    run_kept_cell(&spec, None, false, &registry(), "another", &mut keeper, &mut progress).unwrap();
+    assert!(said[0].contains("another program or rate"), "{said:?}");
+}
