@@ -36,7 +36,7 @@ pub(crate) fn of_run() -> io::Result<Arc<AtomicBool>> {
             std::thread::sleep(Duration::from_millis(50));
         }
         std::thread::sleep(LONGEST);
-        std::process::exit(i32::from(STOPPED));
+        signal_hook::low_level::exit(i32::from(STOPPED));
     });
     Ok(stop)
 }

@@ -217,7 +217,9 @@ fn a_reader_that_goes_away_is_no_error() {
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
         let errors = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!((ended.status.code(), errors.as_str()), (Some(0), ""), "{command:?}");
+        // That the results are incomplete is said all the same.
+        let mut errors = errors.lines().filter(|line| !line.starts_with("warning: runs/tiny: "));
+        assert_eq!((ended.status.code(), errors.next()), (Some(0), None), "{command:?}");
     }
 }
 

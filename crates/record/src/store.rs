@@ -165,17 +165,26 @@ impl Store {
 
     /// Removes the checkpoints that were found damaged and set aside, and then what [`Store::sweep_temporaries`] does.
     pub fn clear_remains(&self) -> Result<()> {
-        for path in self.unfinished_remains() {
+        for path in self.remaining_files() {
             let _ = std::fs::remove_file(path);
         }
         let _ = std::fs::remove_dir(self.unfinished_dir());
         self.sweep_temporaries()
     }
 
-    /// Temporary files beside unfinished cells that nobody writes any more, and checkpoints of cells that stand.
-    fn unfinished_remains(&self) -> Vec<PathBuf> {
+    /// Temporary files that nobody writes any more, checkpoints of cells that stand, and those set aside.
+    fn remaining_files(&self) -> Vec<PathBuf> {
         let mut remains = Vec::new();
-        for entry in std::fs::read_dir(self.unfinished_dir()).into_iter().flatten().flatten() {
+        // What is made from cells is written in the same way.
+        let written = [self.root.clone(), self.root.join("tables"), self.root.join("plots")];
+        let entries = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in written.into_iter().flat_map(entries) {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_file() && name.starts_with(TEMPORARY) && temporary::is_abandoned(&path, &name) {
+                remains.push(path);
+            }
+        }
+        for entry in entries(self.unfinished_dir()) {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             let stands = name.strip_suffix(".safetensors").is_some_and(|id| self.cell_dir(id).is_dir());
             let abandoned = name.starts_with(TEMPORARY) && temporary::is_abandoned(&path, &name);
@@ -215,7 +224,7 @@ impl Store {
             true => temporary::is_abandoned(&cells.join(name), name),
             false => name.starts_with(OLD),
         };
-        Ok(names.iter().filter(left).count() + self.unfinished_remains().len())
+        Ok(names.iter().filter(left).count() + self.remaining_files().len())
     }
 
     /// A cell, or nothing where it is missing.
@@ -279,7 +288,7 @@ impl Store {
     /// Clears what killed processes left behind: temporary folders go, unless the process that writes one
     /// lives, and a cell that had stepped aside steps back. To be called before any writing of one's own.
     pub fn sweep_temporaries(&self) -> Result<()> {
-        for path in self.unfinished_remains() {
+        for path in self.remaining_files() {
             // What is damaged was set aside for a person to look at.
             if path.extension().is_none_or(|extension| extension != DAMAGED) {
                 let _ = std::fs::remove_file(path);

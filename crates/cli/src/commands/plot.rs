@@ -6,7 +6,8 @@ use crate::experiments::find_results;
 use crate::failure::Outcome;
 use crate::terminal;
 use anyhow::Context;
-use seqbench_record::CellFiles;
+use seqbench_harness::checkpoint::write_whole;
+use seqbench_record::{CellFiles, RealDisk};
 use seqbench_report::plot::figures;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,8 @@ pub(crate) fn draw(cells: &[CellFiles], folder: &Path) -> anyhow::Result<Vec<Pat
     for figure in figures(cells) {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(&figure.file_name);
-        std::fs::write(&path, &figure.svg).with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&RealDisk, &path, figure.svg.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
         written.push(path);
     }
     Ok(written)
