@@ -143,6 +143,9 @@ pub(crate) struct Status {
     /// Print the identity of every cell that is missing, failed or damaged, one a line, and nothing else.
     #[arg(long, conflicts_with = "json")]
     pub(crate) missing: bool,
+    /// With --missing: print which of so many shards have something missing instead, as `sbatch --array` takes them.
+    #[arg(long, value_name = "N", requires = "missing", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) shards: Option<u32>,
 }
 
 const STATES: &str = "\

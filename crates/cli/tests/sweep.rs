@@ -6,6 +6,7 @@
 
 mod support;
 
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,11 +83,12 @@ fn undisturbed() -> &'static BTreeMap<PathBuf, Vec<u8>> {
 fn assert_undisturbed(results: &Path, how: &str) {
     let apart = differing(undisturbed(), &facts(results));
     assert!(apart.is_empty(), "{how}: other bytes in {apart:?}");
+    // Elsewhere nobody can tell whether the process that wrote something lives, and it stays for an hour.
     let left: Vec<PathBuf> = files(results)
         .into_keys()
         .filter(|path| path.to_string_lossy().contains("/.") || path.starts_with("unfinished"))
         .collect();
-    assert!(left.is_empty(), "{how}: left behind {left:?}");
+    assert!(left.is_empty() || !cfg!(target_os = "linux"), "{how}: left behind {left:?}");
 }
 
 fn start(folder: &Path, arguments: &[&str]) -> Child {
@@ -167,8 +169,8 @@ fn a_missing_shard_is_counted_and_a_contradiction_refused() {
     fields[4] = "0.123";
     std::fs::write(&path, format!("{head}\n{}\n", fields.join(","))).unwrap();
     let digests = path.with_file_name("digests");
-    let sum = Command::new("sha256sum").arg(&path).output().unwrap().stdout;
-    let sum = String::from_utf8(sum).unwrap()[..64].to_owned();
+    let sum: String =
+        Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
     let new: String =
         std::fs::read_to_string(&digests)
             .unwrap()
@@ -341,4 +343,103 @@ fn damaged_files_are_named_and_never_read_as_data() {
         look(path, &bent, "a flip");
         std::fs::write(results.join("cells").join(path), bytes).unwrap();
     }
+}
+
+#[test]
+fn cleaning_removes_what_is_no_result_and_nothing_else() {
+    let folder = folder_with(SWEEP);
+    let run = |set: &str| {
+        succeed(
+            folder.path(),
+            &[
+                "run",
+                "tiny.toml",
+                "--quiet",
+                "--only",
+                "rnn",
+                "--only",
+                "lag=3",
+                "--out",
+                "out",
+                "--set",
+                set,
+            ],
+        );
+    };
+    run("train.steps=5");
+    let old = cells(&folder.path().join("out"));
+    run("train.steps=6");
+    let both = cells(&folder.path().join("out"));
+    assert_eq!((old.len(), both.len()), (2, 4));
+    let results = folder.path().join("out");
+    std::fs::create_dir_all(results.join("unfinished")).unwrap();
+    std::fs::write(results.join("unfinished/x.damaged"), "x").unwrap();
+    let before = files(&results);
+    let (said, _) = succeed(folder.path(), &["clean", "out", "--stale", "--failed", "--dry-run"]);
+    assert!(
+        said.contains("would remove stale 2 cells") && said.contains("would remove failed 0 cells"),
+        "{said}"
+    );
+    assert!(said.contains("would remove 1 remains"), "{said}");
+    assert!(files(&results) == before, "a dry run removed something");
+    succeed(folder.path(), &["clean", "out"]);
+    assert!(cells(&results) == both && !results.join("unfinished").exists());
+    // The folder is of the last run: what that one does not plan is stale.
+    succeed(folder.path(), &["clean", "out", "--stale"]);
+    let left = cells(&results);
+    assert!(left.len() == 2 && left.iter().all(|id| !old.contains(id)), "{left:?}");
+}
+
+#[test]
+fn scripts_for_slurm_are_shell_and_say_what_they_were_told() {
+    let folder = folder_with(SWEEP);
+    let arguments = [
+        "slurm",
+        "tiny.toml",
+        "--shards",
+        "5",
+        "--out",
+        "a folder",
+        "--set",
+        "train.steps=9",
+        "--sbatch=--partition=short",
+        "--minutes",
+        "30",
+    ];
+    let (said, _) = succeed(folder.path(), &arguments);
+    assert!(said.contains("sbatch --parsable") && said.contains("afterany"), "{said}");
+    let scripts = folder.path().join("a folder/slurm");
+    let read = |name: &str| std::fs::read_to_string(scripts.join(name)).unwrap();
+    let (array, merge) = (read("array.sh"), read("merge.sh"));
+    for line in ["#SBATCH --array=0-4", "#SBATCH --requeue", "#SBATCH --time=30", "#SBATCH --partition=short"]
+    {
+        assert!(array.lines().any(|own| own == line), "no {line} in {array}");
+    }
+    assert!(array.contains("--shard env/5") && array.contains("--set train.steps=9"), "{array}");
+    assert_eq!(read("tiny.toml"), SWEEP);
+    for name in ["array.sh", "merge.sh"] {
+        assert!(Command::new("bash").arg("-n").arg(scripts.join(name)).status().unwrap().success(), "{name}");
+    }
+    // As Slurm would run them, one task after another.
+    for task in 0..5 {
+        let status = Command::new("bash")
+            .arg(scripts.join("array.sh"))
+            .env("SLURM_ARRAY_TASK_ID", task.to_string())
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.unwrap().success(), "task {task}");
+    }
+    assert!(
+        Command::new("bash").arg(scripts.join("merge.sh")).stdout(Stdio::null()).status().unwrap().success(),
+        "{merge}"
+    );
+    assert_eq!(cells(&folder.path().join("a folder")).len(), CELLS);
+    let (missing, _) = succeed(folder.path(), &["status", "a folder", "--missing", "--shards", "5"]);
+    assert_eq!(missing, "");
+    std::fs::remove_dir_all(folder.path().join("a folder/cells")).unwrap();
+    std::fs::create_dir(folder.path().join("a folder/cells")).unwrap();
+    let (missing, _) = succeed(folder.path(), &["status", "a folder", "--missing", "--shards", "5"]);
+    assert_eq!(missing, "0,1,2,3,4\n");
 }

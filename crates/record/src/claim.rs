@@ -37,6 +37,13 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// A claim that holds no lock: for what is done whoever does it as well.
+    pub(crate) fn without_lock(folder: &Path, name: &str) -> Self {
+        Claim { path: folder.join(name), file: None }
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         // While the lock is held, so that nobody's newer file goes; one that stays is in nobody's way.

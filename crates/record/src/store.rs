@@ -147,6 +147,11 @@ impl Store {
         Claim::try_new(&self.root.join(CLAIMS), group)
     }
 
+    /// A claim beside another's: of a process on a machine that is gone, say, whose lock a file server still holds.
+    pub fn steal(&self, group: &str) -> Claim {
+        Claim::without_lock(&self.root.join(CLAIMS), group)
+    }
+
     /// Where a cell is kept while it is unfinished.
     pub fn unfinished_path(&self, id: &str) -> PathBuf {
         self.unfinished_dir().join(format!("{id}.safetensors"))

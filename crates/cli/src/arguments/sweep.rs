@@ -27,6 +27,10 @@ pub(crate) struct Run {
     /// Override a value of the experiment, as `train.steps=100` or `sweep.lag=[10,30]`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Run what another process on the same folder has claimed as well. Claims end with their process; this is for a file
+    /// server that has not noticed yet that a machine is gone. Whoever ends first, the results are the same.
+    #[arg(long)]
+    pub(crate) steal: bool,
     /// Keep an unfinished cell this often, in seconds. A run that is stopped or killed goes on from there, to the same bits.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub(crate) checkpoint_every: f64,

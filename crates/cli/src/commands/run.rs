@@ -158,6 +158,7 @@ fn run_one(
         only: filters.clone(),
         fresh: arguments.fresh,
         retry_failed: arguments.retry_failed,
+        steal: arguments.steal,
         checkpoint_seconds: arguments.checkpoint_every,
         stop: Arc::clone(stop),
     };

@@ -9,7 +9,7 @@ use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
 use seqbench_core::config::nearest;
-use seqbench_harness::plan::{self, Experiment};
+use seqbench_harness::plan::{self, Experiment, Shard};
 use seqbench_record::{Purpose, Store};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,16 @@ pub(crate) fn run(arguments: &Status, registry: &Registry) -> Outcome {
         };
         if arguments.json {
             objects.push(object(subject, survey.as_ref()));
+        } else if let Some(shards) = arguments.shards {
+            let wanting =
+                subject.plan.iter().map(|plan| wanting_shards(plan, &subject.folder, shards as usize));
+            if !wanting
+                .collect::<Result<Vec<_>, _>>()?
+                .iter()
+                .all(|line| line.is_empty() || terminal::print(line))
+            {
+                break;
+            }
         } else if arguments.missing {
             let mut wanting = survey.iter().flat_map(|survey| survey.wanting());
             if !wanting.all(|entry| terminal::print(&entry.cell.id)) {
@@ -55,6 +65,18 @@ pub(crate) fn run(arguments: &Status, registry: &Registry) -> Outcome {
         terminal::print(&format!("nothing has run: there is no results folder in {RUNS}"));
     }
     Ok(())
+}
+
+/// Numbers of the shards that have something missing, separated by commas.
+fn wanting_shards(plan: &Experiment, folder: &Path, shards: usize) -> Result<String, Failure> {
+    let mut numbers: Vec<String> = Vec::new();
+    for (number, shard) in Shard::all(shards).enumerate() {
+        let part = plan.clone().shard(shard);
+        if Survey::of(&part, &Store::open(folder), Wish::default())?.wanting().next().is_some() {
+            numbers.push(number.to_string());
+        }
+    }
+    Ok(numbers.join(","))
 }
 
 /// Every folder of results below `runs`. One that cannot be understood is named, and hides no other.

@@ -46,6 +46,8 @@ pub struct Options {
     pub fresh: bool,
     /// Runs failed cells again.
     pub retry_failed: bool,
+    /// Runs what another process has claimed as well.
+    pub steal: bool,
     /// Seconds between two checkpoints of an unfinished cell.
     pub checkpoint_seconds: f64,
     /// Once set, by a signal say, cells under way are kept as far as they came, and the run ends.
@@ -59,6 +61,7 @@ impl Default for Options {
             only: Vec::new(),
             fresh: false,
             retry_failed: false,
+            steal: false,
             checkpoint_seconds: 60.0,
             stop: Arc::default(),
         }
@@ -219,7 +222,11 @@ impl<'a> Run<'a> {
     /// Claims a group for this process and looks again at what another has done of it meanwhile; nothing where another
     /// process has it.
     fn claim(&mut self, group: &'a Group) -> Result<Option<Claim>> {
-        let Some(claim) = self.store.claim(&group.id)? else { return Ok(None) };
+        let claim = match self.store.claim(&group.id)? {
+            Some(claim) => claim,
+            None if self.options.steal => self.store.steal(&group.id),
+            None => return Ok(None),
+        };
         for cell in group.trials.iter().chain(&group.finals) {
             // What is to run afresh stands all the while.
             if self.options.fresh || self.standing.get(cell.id.as_str()) != Some(&Standing::Missing) {

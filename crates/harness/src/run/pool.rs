@@ -101,6 +101,7 @@ impl<'a> Dispatch<'_, 'a> {
         self.waiting.reverse();
         self.waiting.sort_by(|a, b| longest(a).total_cmp(&longest(b)));
         loop {
+            self.look_whether_to_stop();
             while self.open < jobs
                 && let Some(group) = self.waiting.pop()
             {
@@ -109,7 +110,6 @@ impl<'a> Dispatch<'_, 'a> {
             if self.open == 0 && !self.take_over()? {
                 break;
             }
-            self.look_whether_to_stop();
             let message = match receiver.recv_timeout(POLL) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -190,7 +190,7 @@ impl<'a> Dispatch<'_, 'a> {
     }
 
     fn push(&mut self, ticket: Ticket<'a>) {
-        if self.stopping.is_some() {
+        if self.run.stops() {
             return;
         }
         let seconds = ticket.cell.predicted_seconds.unwrap_or(1.0);
