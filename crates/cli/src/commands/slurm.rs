@@ -97,10 +97,9 @@ impl Script<'_> {
         let Slurm { memory, sbatch, .. } = self.arguments;
         let more: String = sbatch.iter().map(|option| format!("#SBATCH {option}\n")).collect();
         format!(
-            "#!/bin/bash\n#SBATCH --job-name=seqbench-{}{suffix}\n#SBATCH --output={}\n#SBATCH --open-mode=append\n\
+            "#!/bin/bash\n#SBATCH --job-name=seqbench-{}{suffix}\n#SBATCH --output=\"{}\"\n#SBATCH --open-mode=append\n\
              #SBATCH --mem={memory}\n{more}",
-            self.name,
-            log.replace(' ', "\\ ")
+            self.name, log
         )
     }
 
