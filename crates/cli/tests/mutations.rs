@@ -6,24 +6,7 @@ mod support;
 
 use seqbench_harness::plan::plan;
 use std::time::{Duration, Instant};
-use support::TINY;
-
-/// Draws that are the same every time (splitmix64).
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % limit as u64) as usize
-    }
-
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
-    }
-}
+use support::{Draws, TINY};
 
 const WORDS: [&str; 40] = [
     "=",

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use support::{cells, differing, facts, files, folder_with, records, seqbench, succeed};
+use support::{Draws, cells, differing, facts, files, folder_with, records, seqbench, succeed};
 
 /// Twenty-four cells that take a tenth of a second each.
 const SWEEP: &str = r#"
@@ -53,19 +53,6 @@ const CELLS: usize = 24;
 /// The count of a soak where it is asked for.
 fn count(usual: usize, soak: usize) -> usize {
     if std::env::var_os("SEQBENCH_SOAK").is_some() { soak } else { usual }
-}
-
-/// Draws that are the same every time (splitmix64).
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
 }
 
 /// What the sweep finds when nobody disturbs it.
@@ -118,7 +105,7 @@ fn shards_merged_in_any_order_are_the_whole() {
         assert_eq!(parts.len(), shards.min(CELLS / 2), "groups of two seeds each");
         for round in 0..3 {
             for at in (1..parts.len()).rev() {
-                parts.swap(at, draws.below(at as u64 + 1) as usize);
+                parts.swap(at, draws.below(at + 1));
             }
             let output = format!("merged-{round}");
             let mut arguments = vec!["merge"];
@@ -200,7 +187,7 @@ fn runs_killed_at_any_moment_end_in_the_same_bytes() {
         let folder = folder_with(SWEEP);
         loop {
             let mut run = start(folder.path(), &["run", "tiny.toml", "--quiet", "--checkpoint-every", "0"]);
-            std::thread::sleep(Duration::from_millis(draws.below(250)));
+            std::thread::sleep(Duration::from_millis(draws.below(250) as u64));
             if run.try_wait().unwrap().is_some_and(|status| status.success()) {
                 break;
             }
@@ -225,8 +212,8 @@ fn runs_stopped_by_signals_say_so_in_time_and_go_on_to_the_same_bytes() {
         loop {
             let mut run = start(folder.path(), &["run", "tiny.toml", "--quiet"]);
             // Before this the program may not listen yet, and ends as any would.
-            std::thread::sleep(Duration::from_millis(60 + draws.below(300)));
-            let signal = ["TERM", "INT", "USR1"][draws.below(3) as usize];
+            std::thread::sleep(Duration::from_millis(60 + draws.below(300) as u64));
+            let signal = ["TERM", "INT", "USR1"][draws.below(3)];
             let pid = run.id().to_string();
             if run.try_wait().unwrap().is_some() {
                 break;
@@ -340,9 +327,9 @@ fn damaged_files_are_named_and_never_read_as_data() {
     }
     assert_eq!(seen, 16 * all.len());
     for _ in 0..count(1000, 10_000) {
-        let (path, bytes) = &all[draws.below(all.len() as u64) as usize];
+        let (path, bytes) = &all[draws.below(all.len())];
         let mut bent = bytes.clone();
-        bent[draws.below(bytes.len() as u64) as usize] ^= 1 << draws.below(8);
+        bent[draws.below(bytes.len())] ^= 1 << draws.below(8);
         look(path, &bent, "a flip");
         std::fs::write(results.join("cells").join(path), bytes).unwrap();
     }
