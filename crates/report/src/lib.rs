@@ -8,4 +8,6 @@ pub mod summary;
 
 pub mod table;
 
+pub mod claims;
+
 pub mod plot;
