@@ -2,11 +2,10 @@
 
 use crate::failure::Failure;
 use crate::stored::Stored;
-use crate::survey::{State, Survey, Wish, cells};
-use anyhow::Context;
+use crate::survey::{State, Survey, cells};
 use seqbench_core::Registry;
 use seqbench_harness::plan::{Experiment, NUMERICS_VERSION};
-use seqbench_record::{CellFiles, Store};
+use seqbench_record::{CellFiles, Scan, Store};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,8 +36,8 @@ pub(crate) struct Finding {
     pub(crate) text: String,
 }
 
-/// Checks a results folder against the experiment it keeps.
-pub(crate) fn check(folder: &Path, registry: &Registry) -> Result<Vec<Finding>, Failure> {
+/// Checks what was read of a results folder against the experiment it keeps.
+pub(crate) fn check(folder: &Path, scan: &Scan, registry: &Registry) -> Result<Vec<Finding>, Failure> {
     let store = Store::open(folder);
     let Some(stored) = Stored::read(folder)? else {
         return Err(Failure::usage(format!(
@@ -47,15 +46,14 @@ pub(crate) fn check(folder: &Path, registry: &Registry) -> Result<Vec<Finding>, 
         )));
     };
     let experiment = stored.plan(&[], registry)?;
-    let survey = Survey::of(&experiment, &store, Wish::default())?;
-    let scan = store.scan().context("cannot read the results")?;
     let planned: BTreeSet<&str> = experiment.cells().map(|cell| cell.id.as_str()).collect();
     let own: Vec<&CellFiles> =
         scan.cells.iter().filter(|files| planned.contains(files.cell.id.as_str())).collect();
+    let survey = Survey::of_cells(&experiment, &store, &own)?;
     let count = |state: State| survey.entries.iter().filter(|entry| entry.state == state).count();
     let all = survey.entries.len();
     let damaged = scan.damaged.first().map(|error| format!("{}: {error}", cells(scan.damaged.len())));
-    let missing = count(State::Missing) + count(State::Damaged);
+    let missing = count(State::Missing);
     Ok(vec![
         finding("whole", Gravity::Error, damaged, "every file is what its digest says"),
         finding(

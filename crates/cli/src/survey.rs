@@ -103,6 +103,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) entries: Vec<Entry<'a>>,
     /// Identities in the folder that are none of the plan's.
     pub(crate) stale: Vec<String>,
+    /// Identities of cells that do not stand and have a checkpoint, from which a run goes on.
+    pub(crate) unfinished: Vec<String>,
 }
 
 /// How many cells of each purpose stand in each state.
@@ -111,13 +113,35 @@ pub(crate) type Counts = BTreeMap<Purpose, BTreeMap<State, usize>>;
 impl<'a> Survey<'a> {
     /// Compares a plan with a store. Filters hold for finals; their trials come with them.
     pub(crate) fn of(experiment: &'a Experiment, store: &Store, wish: Wish<'_>) -> anyhow::Result<Self> {
+        Self::compare(experiment, store, wish, |cell| match store.read(&cell.id) {
+            Ok(found) => Ok(of_found(found.as_ref(), cell, wish.retry_failed)),
+            Err(error) if error.is_damage() => Ok((State::Damaged, false, 0.0)),
+            Err(error) => Err(error).context("cannot read the results"),
+        })
+    }
+
+    /// The same of cells that have been read already; damaged ones count as missing.
+    pub(crate) fn of_cells(
+        experiment: &'a Experiment,
+        store: &Store,
+        cells: &[&CellFiles],
+    ) -> anyhow::Result<Self> {
+        let read: BTreeMap<&str, &CellFiles> =
+            cells.iter().map(|files| (files.cell.id.as_str(), *files)).collect();
+        Self::compare(experiment, store, Wish::default(), |cell| {
+            Ok(of_found(read.get(cell.id.as_str()).copied(), cell, false))
+        })
+    }
+
+    fn compare(
+        experiment: &'a Experiment,
+        store: &Store,
+        wish: Wish<'_>,
+        find: impl Fn(&Cell) -> anyhow::Result<(State, bool, f64)>,
+    ) -> anyhow::Result<Self> {
         let look = |cell: &'a Cell, group| -> anyhow::Result<Entry<'a>> {
             let too_long = cell.beyond.is_some();
-            let (state, stands, wall_seconds) = match store.read(&cell.id) {
-                Ok(found) => of_found(found.as_ref(), too_long, wish.retry_failed),
-                Err(error) if error.is_damage() => (State::Damaged, false, 0.0),
-                Err(error) => return Err(error).context("cannot read the results"),
-            };
+            let (state, stands, wall_seconds) = find(cell)?;
             let fate = match (stands && !wish.fresh, too_long) {
                 (true, _) => Fate::Stays,
                 (false, true) => Fate::Skipped,
@@ -145,7 +169,10 @@ impl<'a> Survey<'a> {
             }
             entries.extend(finals);
         }
-        Ok(Survey { entries, stale: stale(experiment, store.root())? })
+        let kept =
+            |entry: &&Entry<'_>| entry.state.is_wanting() && store.unfinished_path(&entry.cell.id).is_file();
+        let unfinished = entries.iter().filter(kept).map(|entry| entry.cell.id.clone()).collect();
+        Ok(Survey { entries, stale: stale(experiment, store.root())?, unfinished })
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -196,9 +223,10 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// State of what was found, whether it stays where nothing else is asked, and what it took.
-fn of_found(found: Option<&CellFiles>, too_long: bool, retry_failed: bool) -> (State, bool, f64) {
+/// State of what was found of a cell, whether it stays where nothing else is asked, and what it took.
+fn of_found(found: Option<&CellFiles>, cell: &Cell, retry_failed: bool) -> (State, bool, f64) {
     let Some(files) = found else { return (State::Missing, false, 0.0) };
+    let too_long = cell.beyond.is_some();
     let seconds = files.cell.provenance.wall_seconds;
     match files.cell.status {
         Status::Done => (State::Done, true, seconds),

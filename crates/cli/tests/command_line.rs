@@ -305,3 +305,69 @@ fn every_form_of_a_table_is_read_by_what_reads_such_forms() {
         assert_eq!(latex.matches(end).count(), tables.len(), "{latex}");
     }
 }
+
+#[test]
+fn paths_with_blanks_and_other_letters_are_paths_like_any() {
+    let outer = folder_with(TINY.split("throughput").next().unwrap());
+    let folder = outer.path().join("zwölf Läufe — 十二");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(outer.path().join("tiny.toml"), folder.join("größe 1.toml")).unwrap();
+    for (arguments, said) in [
+        (&["run", "größe 1.toml", "--shard", "0/2", "--out", "teil a"][..], "teil a"),
+        (&["run", "größe 1.toml", "--shard", "1/2", "--out", "teil ß"], "teil ß"),
+        (&["merge", "teil a", "teil ß", "-o", "alle läufe"], "alle läufe"),
+        (&["run", "größe 1.toml"], "runs/größe 1"),
+        (&["status", "größe 1.toml"], "größe 1 (runs/größe 1): complete"),
+        (&["status", "alle läufe"], "complete"),
+        (&["check", "alle läufe"], "alle läufe"),
+        (&["table", "größe 1"], "delayed-recall"),
+        (&["plot", "alle läufe", "--out", "bilder ö"], "bilder ö"),
+        (&["clean", "alle läufe", "--dry-run"], "would remove"),
+    ] {
+        let (text, notes) = succeed(&folder, arguments);
+        assert!(text.contains(said) || notes.contains(said), "{arguments:?}: {text}{notes}");
+    }
+    let of = |name: &str| support::facts(&folder.join(name));
+    let cells = |name: &str| of(name).into_iter().filter(|(path, _)| path.starts_with("cells")).collect();
+    let apart = support::differing(&cells("alle läufe"), &cells("runs/größe 1"));
+    assert!(apart.is_empty(), "{apart:?}");
+}
+
+#[test]
+fn a_narrow_terminal_or_none_at_all_is_no_hindrance() {
+    let folder = folder_with(TINY);
+    let run = |arguments: &[&str]| {
+        let mut command = seqbench(folder.path(), arguments);
+        command.env("COLUMNS", "40").env("NO_COLOR", "1").env("TERM", "dumb").write_stdin("");
+        let ended = command.assert().success().get_output().clone();
+        String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap()
+    };
+    for arguments in [&["--help"][..], &["run", "--help"], &["status", "--help"]] {
+        let text = run(arguments);
+        // A line is longer only where a single word is, behind the indentation of its column.
+        for line in text.lines().filter(|line| line.chars().count() > 40 && !line.starts_with("Usage:")) {
+            assert!(line.split_whitespace().count() <= 4, "{arguments:?}: {line}");
+        }
+    }
+    for arguments in [&["run", "tiny.toml"][..], &["status"], &["table", "tiny"], &["check", "runs/tiny"]] {
+        let text = run(arguments);
+        assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{arguments:?}: {text:?}");
+    }
+}
+
+/// Started by something that closes all three of its streams, a run still ends as it should.
+#[test]
+#[cfg(unix)]
+fn a_run_without_any_stream_ends_all_the_same() {
+    let folder = folder_with(TINY);
+    let status = Command::new("bash")
+        .args(["-c", "exec \"$0\" run tiny.toml --only rnn <&- >&- 2>&-", env!("CARGO_BIN_EXE_seqbench")])
+        .current_dir(folder.path())
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(support::cells(&folder.path().join("runs/tiny")).len(), 6);
+    seqbench(folder.path(), &["check", "runs/tiny"])
+        .assert()
+        .code(1)
+        .stdout(contains("6 of 24 cells missing").not());
+}

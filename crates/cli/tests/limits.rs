@@ -71,3 +71,75 @@ fn where_nothing_can_be_written_nothing_is_trained() {
     assert!(said.contains("file/results") && !said.contains("rnn"), "{said}");
     assert!(cells(&folder.path().join("file/results")).is_empty());
 }
+
+/// Runs a script as root of a namespace of its own, where file systems can be mounted; nothing where the system forbids that.
+fn as_root_of_own(folder: &Path, script: &str) -> Option<Output> {
+    let unshared = |script: &str| {
+        Command::new("unshare")
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "bash",
+                "-ec",
+                script,
+                env!("CARGO_BIN_EXE_seqbench"),
+            ])
+            .current_dir(folder)
+            .output()
+    };
+    let may = unshared("mkdir -p probe; mount -t tmpfs none probe").is_ok_and(|ended| ended.status.success());
+    let _ = std::fs::remove_dir(folder.join("probe"));
+    if !may {
+        eprintln!("left out: this system lets nobody mount a file system");
+    }
+    may.then(|| unshared(script).unwrap())
+}
+
+#[test]
+fn a_full_file_system_is_said_and_what_stands_is_whole() {
+    let text = TINY.split("throughput").next().unwrap();
+    let folder = folder_with(text);
+    succeed(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "whole"]);
+    // First too small for everything, then just too small, then large enough: what stood by then is gone on from.
+    let script = "mkdir disk; mount -t tmpfs -o size=64k none disk
+        for size in 64k 128k 192k 256k 20m; do
+            mount -o remount,size=$size disk
+            \"$0\" run tiny.toml --quiet --jobs 1 --checkpoint-every 0 --out disk/results >out.txt 2>>err.txt && echo done || echo failed $?
+            \"$0\" status disk/results --missing | wc -l
+            \"$0\" check disk/results | grep whole || true
+        done
+        cp -r disk/results kept";
+    let Some(ended) = as_root_of_own(folder.path(), script) else { return };
+    let said = String::from_utf8(ended.stdout).unwrap();
+    let errors = std::fs::read_to_string(folder.path().join("err.txt")).unwrap();
+    assert!(ended.status.success(), "{said}{errors}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(said.starts_with("failed 3\n") && errors.contains("No space left on device"), "{said}{errors}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[lines.len() - 3..lines.len() - 1], ["done", "0"], "{said}");
+    assert!(!said.contains("error    whole"), "{said}");
+    let missing: Vec<usize> = lines.iter().filter_map(|line| line.parse().ok()).collect();
+    assert!(missing.is_sorted_by(|before, after| after <= before), "{missing:?}");
+    let apart = differing(&facts(&folder.path().join("whole")), &facts(&folder.path().join("kept")));
+    assert!(apart.is_empty(), "other bytes in {apart:?}");
+}
+
+#[test]
+fn in_a_folder_that_can_only_be_read_nothing_is_trained() {
+    let folder = folder_with(TINY);
+    succeed(folder.path(), &["run", "tiny.toml", "--quiet", "--only", "rnn", "--out", "disk"]);
+    let before = files(&folder.path().join("disk"));
+    let script = "mount --bind disk disk; mount -o remount,bind,ro disk
+        code=0; \"$0\" run tiny.toml --out disk || code=$?
+        \"$0\" table disk >table.txt 2>/dev/null
+        exit $code";
+    let Some(ended) = as_root_of_own(folder.path(), script) else { return };
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("disk") && said.contains("Read-only file system"), "{said}");
+    // Refused before any training starts.
+    assert!(!said.contains("loss") && !said.contains("lstm"), "{said}");
+    assert!(files(&folder.path().join("disk")) == before);
+    // It can still be read.
+    assert!(std::fs::read_to_string(folder.path().join("table.txt")).unwrap().contains("rnn"));
+}

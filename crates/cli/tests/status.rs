@@ -91,8 +91,14 @@ fn damage_and_what_is_of_another_plan_are_told_apart() {
     assert_eq!((count("damaged"), count("done"), count("missing")), (1, 5, 18), "{found}");
     assert_eq!(found["stale"], json!(["0123456789abcdef"]));
     assert!(missing(at, "tiny").contains(&damaged));
+    // One that does not stand has been kept half-way; one that stands needs no more.
+    fs::create_dir(results.join("unfinished")).unwrap();
+    for id in [&missing(at, "tiny")[1], &cells(&results)[1]] {
+        fs::write(results.join(format!("unfinished/{id}.safetensors")), "x").unwrap();
+    }
     let (text, _) = succeed(at, &["status", "tiny"]);
     assert!(text.contains("1 damaged") && text.contains("stale:  1 in the folder"), "{text}");
+    assert!(text.contains("kept:   1 cell as far as it came"), "{text}");
 }
 
 #[test]

@@ -3,9 +3,28 @@
 use crate::config::{ConfigError, Data, Entry, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
+/// What was expected, in words where it is one of the language's own types.
+fn in_words(expected: &dyn de::Expected) -> String {
+    match expected.to_string().as_str() {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, 0 or more".into(),
+        "isize" | "i64" | "i32" | "i16" | "i8" => "a whole number".into(),
+        "f64" | "f32" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        other => other.into(),
+    }
+}
+
 impl de::Error for ConfigError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         ConfigError::new(message.to_string(), None)
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        ConfigError::new(format!("expected {}, found {found}", in_words(expected)), None)
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {

@@ -32,8 +32,10 @@ pub fn run_cell(
 /// As [`run_cell`], kept while it is unfinished, from where it goes on to the same bits; nothing where it was stopped. `run`
 /// names the cell and its rate, so that no other run goes on from there.
 ///
+/// A checkpoint that cannot be written is told, and the run goes on: what it finds may fit where a checkpoint does not.
+///
 /// # Errors
-/// As [`run_cell`], or a checkpoint cannot be written.
+/// As [`run_cell`].
 pub fn run_kept_cell(
     spec: &CellSpec,
     rate: Option<f64>,

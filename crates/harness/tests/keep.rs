@@ -12,7 +12,7 @@ use seqbench_harness::cell::{run_cell, run_kept_cell};
 use seqbench_harness::keep::Keeper;
 use seqbench_harness::run::Findings;
 use seqbench_harness::spec::{CellSpec, GradientSpec, OptimizerSpec, Stage};
-use seqbench_record::RealDisk;
+use seqbench_record::{RealDisk, Status};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -109,4 +109,21 @@ fn another_runs_checkpoint_is_not_gone_on_from() {
     let mut progress = |_, _, what: String| said.push(what);
     run_kept_cell(&spec, None, false, &registry(), "another", &mut keeper, &mut progress).unwrap();
     assert!(said[0].contains("another program or rate"), "{said:?}");
+}
+
+#[test]
+fn a_number_that_is_none_at_step_k_ends_the_run_there() {
+    for (counter, k) in [1usize, 2, 5, 7].into_iter().enumerate() {
+        let mut spec = cell("echo", json!({"lag": 9, "classes": 4}));
+        // The first forward pass counts the state, and every step makes one.
+        spec.measure.accuracy.as_mut().unwrap().curve_points = 1;
+        spec.model.layers[0].config = json!({"lies_from": k + 1, "lies_in_nan": true, "counter": counter});
+        let found = run_cell(&spec, None, false, &registry(), &mut |_, _, _| {}).unwrap();
+        assert_eq!(found.status, Status::Diverged);
+        assert_eq!(found.reason.as_deref(), Some(&*format!("the loss stopped being finite at step {k}")));
+        assert_eq!(found.facts["steps_run"], k as f64);
+        assert!(found.scores.is_empty(), "what diverged is not scored");
+        let last = found.curves.last().unwrap();
+        assert!(last.step == k as u64 && last.metric == "train_loss" && last.value.is_nan(), "{last:?}");
+    }
 }

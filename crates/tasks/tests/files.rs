@@ -257,6 +257,50 @@ fn damaged_files_are_refused_wherever_they_are_cut() {
     }
 }
 
+/// A bit of any kind of file turned round: read or refused, and no panic or reservation of what a header claims.
+#[test]
+fn a_flipped_bit_is_no_panic() {
+    let folder = Folder::new("flipped");
+    let (inputs, targets) = ([0i64, 1].repeat(5), [0i64, 1].repeat(5));
+    let zipped =
+        npz(&[("inputs", whole(&[10, 1], inputs.clone())), ("targets", whole(&[10], targets.clone()))]);
+    let header = "{\"inputs\":{\"dtype\":\"I64\",\"shape\":[10,1],\"data_offsets\":[0,80]},\
+                  \"targets\":{\"dtype\":\"I64\",\"shape\":[10],\"data_offsets\":[80,160]}} ";
+    let mut tensors = (header.len() as u64).to_le_bytes().to_vec();
+    tensors.extend(header.as_bytes());
+    tensors.extend(inputs.iter().chain(&targets).flat_map(|value| value.to_le_bytes()));
+    let images: Vec<u8> = [&[0u8, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 40]].concat();
+    let labels: Vec<u8> = [&[0u8, 0, 8, 1, 0, 0, 0, 10][..], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
+    let labels_path = folder.write("labels.idx", &labels);
+    let pictures = |path: &str| {
+        built("images", json!({"source": "idx", "path_images": path, "path_labels": labels_path}))
+    };
+    let set = |path: &str| built("dataset", json!({"path": path}));
+    let kinds: [(&str, &[u8], &dyn Fn(&str) -> Result<Box<dyn Finite>, String>); 3] =
+        [("own.npz", &zipped, &set), ("own.safetensors", &tensors, &set), ("images.idx", &images, &pictures)];
+    for (name, bytes, read) in kinds {
+        let path = folder.write(name, bytes);
+        assert!(read(&path).is_ok(), "{name}: {:?}", read(&path).err());
+        let mut refused = 0;
+        for bit in 0..8 * bytes.len() {
+            let mut bent = bytes.to_vec();
+            bent[bit / 8] ^= 1 << (bit % 8);
+            if let Err(message) = read(&folder.write(name, &bent)) {
+                assert!(
+                    message.contains(name) || message.contains("labels.idx"),
+                    "{name} bit {bit}: {message}"
+                );
+                refused += 1;
+            }
+        }
+        // What says how the file is laid out cannot be bent; a pixel can.
+        assert!(refused > 50, "{name}: {refused} of {} refused", 8 * bytes.len());
+        for end in 0..bytes.len() {
+            assert!(read(&folder.write(name, &bytes[..end])).is_err(), "{name} cut to {end}");
+        }
+    }
+}
+
 #[test]
 fn a_text_of_ones_own_must_be_long_enough_for_its_windows() {
     let folder = Folder::new("text");

@@ -4,7 +4,9 @@ use crate::arguments::Check;
 use crate::check::{Gravity, RULES_VERSION, check};
 use crate::failure::{Failure, Outcome};
 use crate::terminal;
+use anyhow::Context;
 use seqbench_core::Registry;
+use seqbench_record::Store;
 use serde_json::{Value, json};
 
 /// Prints what each rule found; an error of any is exit code 1.
@@ -12,7 +14,8 @@ pub(crate) fn run(arguments: &Check, registry: &Registry) -> Outcome {
     let mut failed = false;
     let mut objects: Vec<Value> = Vec::new();
     for folder in &arguments.results {
-        let findings = check(folder, registry)?;
+        let scan = Store::open(folder).scan().context("cannot read the results")?;
+        let findings = check(folder, &scan, registry)?;
         failed |= findings.iter().any(|finding| finding.gravity == Gravity::Error);
         if arguments.json {
             objects.push(json!({ "folder": folder.display().to_string(), "findings": findings }));

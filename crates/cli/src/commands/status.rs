@@ -176,6 +176,12 @@ fn text(subject: &Subject, survey: Option<&Survey<'_>>) -> String {
     if survey.number(Fate::Runs) > 0 {
         said.push(format!("left:   about {} of one core, {}", time(forecast.corrected), forecast.basis()));
     }
+    if !survey.unfinished.is_empty() {
+        said.push(format!(
+            "kept:   {} as far as it came, from where a run goes on",
+            cells(survey.unfinished.len())
+        ));
+    }
     let too_long = survey.number(Fate::Skipped);
     if too_long > 0 {
         said.push(format!("{} will be skipped as too long", cells(too_long)));
@@ -205,7 +211,7 @@ fn object(subject: &Subject, survey: Option<&Survey<'_>>) -> Value {
     let forecast = survey.forecast();
     let facts = json!({
         "cells": survey.entries.len(), "complete": wanting.is_empty(), "counts": split, "wanting": wanting,
-        "stale": survey.stale, "to_run": survey.number(Fate::Runs),
+        "stale": survey.stale, "unfinished": survey.unfinished, "to_run": survey.number(Fate::Runs),
         "predicted_seconds_left": forecast.predicted, "corrected_seconds_left": forecast.corrected,
         "corrected_by_cells": forecast.taught_by, "wall_seconds_spent": survey.spent(),
     });

@@ -7,16 +7,17 @@ use crate::failure::{Failure, Outcome};
 use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
-use seqbench_record::{CellFiles, Store};
+use seqbench_record::{CellFiles, Scan, Store};
 use seqbench_report::table;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Prints the tables of one or several results folders, read together.
 pub(crate) fn run(arguments: &Table, registry: &Registry) -> Outcome {
-    let cells = read(&arguments.results)?;
-    for argument in &arguments.results {
-        warn(&find_results(argument)?, registry);
+    let scans = scans(&arguments.results)?;
+    for (folder, scan) in &scans {
+        warn(folder, scan, registry);
     }
+    let cells = cells(scans)?;
     let tables = table::tables(&cells);
     let text = match arguments.format {
         Format::Text => joined(&tables, table::Format::Text),
@@ -30,8 +31,8 @@ pub(crate) fn run(arguments: &Table, registry: &Registry) -> Outcome {
 }
 
 /// Says on the error stream what [`check`] found. Results without their experiment are checked as far as they read.
-fn warn(folder: &Path, registry: &Registry) {
-    for finding in check(folder, registry).unwrap_or_default() {
+fn warn(folder: &Path, scan: &Scan, registry: &Registry) {
+    for finding in check(folder, scan, registry).unwrap_or_default() {
         if finding.gravity != Gravity::Ok {
             terminal::note(&format!("warning: {}: {}: {}", folder.display(), finding.rule, finding.text));
         }
@@ -52,11 +53,23 @@ fn json(tables: &[table::Table]) -> Result<String, Failure> {
 
 /// All cells of several results folders. Damaged ones are named on the error stream and left out.
 pub(crate) fn read(results: &[String]) -> Result<Vec<CellFiles>, Failure> {
-    let mut cells = Vec::new();
-    for argument in results {
+    cells(scans(results)?)
+}
+
+/// What stands in each of several results folders.
+fn scans(results: &[String]) -> Result<Vec<(PathBuf, Scan)>, Failure> {
+    let scan = |argument: &String| {
         let folder = find_results(argument)?;
         let scan =
             Store::open(&folder).scan().with_context(|| format!("cannot read {}", folder.display()))?;
+        Ok((folder, scan))
+    };
+    results.iter().map(scan).collect()
+}
+
+fn cells(scans: Vec<(PathBuf, Scan)>) -> Result<Vec<CellFiles>, Failure> {
+    let mut cells = Vec::new();
+    for (_, scan) in scans {
         for damage in &scan.damaged {
             terminal::note(&format!("warning: {damage}"));
         }

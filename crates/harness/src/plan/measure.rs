@@ -108,7 +108,10 @@ fn read_gradients(mut section: Section) -> Result<GradientSpec> {
 fn stage(item: &Entry) -> Result<Stage> {
     match &item.value.data {
         Data::Integer(_) => Ok(Stage::Step(whole(item, 1..=u64::from(u32::MAX))?)),
-        _ => word("at", &item.value, &[("init", Stage::Init), ("end", Stage::End)]),
+        _ => word("at", &item.value, &[("init", Stage::Init), ("end", Stage::End)]).map_err(|mut error| {
+            error.expected.push("a number of steps".into());
+            error
+        }),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub lies_from: usize,
     /// And up to this one; 0 for ever after.
     pub lies_to: usize,
+    /// Whether its lies are no numbers.
+    pub lies_in_nan: bool,
     /// Which of the counters counts the calls, over all models that share it.
     pub counter: usize,
     /// Its fast form makes the outputs this much too large; its plain one does not.
@@ -38,7 +40,15 @@ static CALLS: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
 
 impl Default for Config {
     fn default() -> Self {
-        Config { rho: 0.75, lies_from: 0, lies_to: 0, counter: 0, wrong: 0.0, positions: false }
+        Config {
+            rho: 0.75,
+            lies_from: 0,
+            lies_to: 0,
+            lies_in_nan: false,
+            counter: 0,
+            wrong: 0.0,
+            positions: false,
+        }
     }
 }
 
@@ -100,14 +110,15 @@ impl SequenceCore for Core {
         let h = state.unwrap_or(&fresh).get("h")?;
         let (w_ih, w_hh) = (&self.w_ih, &self.w_hh);
         let (ys, h) = rnn(xs, w_ih, w_hh, &self.b_ih, &self.b_hh, h, lengths, Activation::Identity)?;
-        let Config { lies_from, lies_to, counter, .. } = self.config;
+        let Config { lies_from, lies_to, lies_in_nan, counter, .. } = self.config;
+        let lie = if lies_in_nan { f64::NAN } else { 0.5 };
         let lies = lies_from > 0 && {
             let call = CALLS[counter].fetch_add(1, Ordering::SeqCst) + 1;
             call >= lies_from && (lies_to == 0 || call <= lies_to)
         };
         let wrong = if seqbench_kernels::reference::is_alone() { 0.0 } else { self.config.wrong };
         let ys = (ys * (1.0 + wrong))?;
-        Ok((if lies { (ys + 0.5)? } else { ys }, State::empty().with("h", h)))
+        Ok((if lies { (ys + lie)? } else { ys }, State::empty().with("h", h)))
     }
     fn initial_state(&self, batch: usize) -> Result<State> {
         let dim = self.w_hh.dim(0)?;

@@ -43,7 +43,8 @@ fn of(rows: Vec<ThroughputRow>, at: &str, provenances: &[Provenance]) -> Table {
                 let values = [row.operations, row.traffic_bytes].map(number_value).into();
                 Cell { text: row.operations.map_or("–".into(), number::count), values }
             },
-        ),
+        )
+        .secondary(),
         column("FLOP/byte", Align::Right, Show::Filled, &["intensity"], |row: &ThroughputRow| {
             number_cell(row.intensity(), number::short)
         }),
@@ -52,7 +53,8 @@ fn of(rows: Vec<ThroughputRow>, at: &str, provenances: &[Provenance]) -> Table {
         }),
         column("of peak", Align::Right, Show::Filled, &["share_of_peak"], |row: &ThroughputRow| {
             number_cell(row.share_of_peak, per_cent)
-        }),
+        })
+        .secondary(),
         column("of roof", Align::Right, Show::Filled, &["share_of_roof"], |row: &ThroughputRow| {
             number_cell(row.share_of_roof, per_cent)
         }),
