@@ -10,4 +10,6 @@ pub mod table;
 
 pub mod claims;
 
+pub mod published;
+
 pub mod plot;

@@ -15,6 +15,7 @@ mod fairness;
 mod gradients;
 mod memory;
 mod number;
+mod published;
 mod reach;
 mod repeats;
 mod selection;
@@ -45,6 +46,7 @@ pub use latex::to_latex;
 pub use md::to_md;
 pub use memory::memory_table;
 pub use number::{accuracy as accuracy_text, bytes, count, duration, short};
+pub use published::published_table;
 pub use reach::reach_table;
 pub use repeats::repeat_table;
 pub use selection::selection_table;
@@ -65,7 +67,7 @@ use seqbench_record::CellFiles;
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
     /// `spectrum`, `signals`, `time-to-accuracy`, `throughput`, `efficiency`, `scaling`, `crossovers`, `memory`, `choose`,
-    /// `repeats`.
+    /// `repeats`, `published`.
     pub name: String,
     /// What it shows.
     pub title: String,
