@@ -65,7 +65,7 @@ pub fn median_interval(values: &[f64], level: f64) -> Option<Interval> {
     Some(Interval { low: sorted[k - 1], high: sorted[n - k] })
 }
 
-fn within(probability: f64) -> bool {
+pub(super) fn within(probability: f64) -> bool {
     probability > 0.0 && probability < 1.0
 }
 

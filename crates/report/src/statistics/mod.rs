@@ -1,20 +1,43 @@
-//! Statistics over few values: seeds, rounds, samples. Plain functions, no randomness.
+//! Statistics over few values: seeds, rounds, samples. Plain functions; what is drawn is drawn from a stated seed, so that the
+//! same values give the same answer.
 //!
 //! What cannot be said is absent, not zero: one seed has a mean and no interval, no seed has neither.
 
 mod censored;
 mod curvature;
+mod difference;
 mod drift;
+mod holm;
 mod interval;
 mod line;
 mod location;
+mod log_rank;
+mod permutation;
+mod random;
+mod rates;
+mod resample;
+mod seeds;
+mod signs;
+mod survival;
+mod tested;
 
 pub use censored::Censored;
 pub use curvature::{Curvature, curvature};
+pub use difference::{pooled_deviation, welch};
 pub use drift::{Pooled, Visited, pool};
+pub use holm::holm;
 pub use interval::{Interval, LEVEL, median_interval, student_quantile, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};
+pub use log_rank::{LogRank, log_rank};
+pub use permutation::{MOST_SUBSETS, permutation, permutation_interval, smallest_p};
+pub use random::Draws;
+pub use rates::{fisher_exact, newcombe};
+pub use resample::{RESAMPLES, stratified_difference, stratified_interval, stratified_permutation};
+pub use seeds::{fewest_seeds, seeds_needed};
+pub use signs::{MOST_FLIPPED, paired_sign_flip, sign_flip, sign_test, smallest_flip_p};
+pub use survival::{Fall, KaplanMeier, MedianInterval, Waited};
+pub use tested::{Alternative, Tested};
 
 use serde::Serialize;
 

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod choose;
+mod comparison;
 mod crossovers;
 mod curves;
 mod curves_by;
@@ -25,6 +26,10 @@ mod training;
 
 pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
 pub use choose::{Ability, Choice, Guess, Wish, choose};
+pub use comparison::{
+    Comparison, Correction, DivergedChange, Finding, Limits, Overall, ScoreChange, TimeChange, Unmatched,
+    compare,
+};
 pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};

@@ -7,6 +7,7 @@
 mod accuracy;
 mod build;
 mod choose;
+mod comparison;
 mod crossovers;
 mod digest;
 mod efficiency;
@@ -35,6 +36,7 @@ mod text;
 
 pub use accuracy::accuracy_table;
 pub use choose::choose_table;
+pub use comparison::comparison_tables;
 pub use crossovers::crossover_table;
 pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
@@ -67,7 +69,7 @@ use seqbench_record::CellFiles;
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
     /// `spectrum`, `signals`, `time-to-accuracy`, `throughput`, `efficiency`, `scaling`, `crossovers`, `memory`, `choose`,
-    /// `repeats`, `published`.
+    /// `repeats`, `published`, `comparison`, `comparison-times`.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -188,7 +190,7 @@ impl Table {
 
     /// Whether it is the same whenever the same cells are run again: it holds nothing that was timed.
     pub fn is_deterministic(&self) -> bool {
-        const TIMED: [&str; 8] = [
+        const TIMED: [&str; 9] = [
             "time-to-accuracy",
             "throughput",
             "efficiency",
@@ -197,6 +199,7 @@ impl Table {
             "memory",
             "choose",
             "repeats",
+            "comparison-times",
         ];
         !TIMED.contains(&self.name.as_str())
     }
