@@ -7,10 +7,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
-use seqbench_harness::cell::run_cell;
 use seqbench_harness::plan::plan;
+use seqbench_harness::run::{Cells, Job, Work};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+/// As the program's.
+#[global_allocator]
+static ALLOCATOR: seqbench::KeepBig = seqbench::KeepBig;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -25,11 +29,12 @@ fn main() {
     let own = std::env::current_exe().unwrap();
     let program = own.parent().unwrap().parent().unwrap().join("seqbench");
     let folder = std::env::temp_dir().join(format!("seqbench-isolation-{}", std::process::id()));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
+    let work = Cells::new(&registry);
     let bare = || {
         let begun = Instant::now();
         for cell in &cells {
-            pool.install(|| run_cell(&cell.spec, None, false, &registry, &mut |_, _, _| {})).unwrap();
+            work.run(&Job::of(cell, None), &mut |_| {}).unwrap();
         }
         begun.elapsed().as_secs_f64()
     };

@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Cost(Cost),
     /// Say which models fit a length, a memory and a batch, how fast they are and how far they reach, from results.
     Choose(Choose),
+    /// Decide claims: run what is missing, and say which are supported, refuted or inconclusive.
+    #[command(after_help = CLAIMS)]
+    Claims(Claims),
     /// Hold the timed rounds of two results against each other: by what ratio the second is slower, with an interval.
     Compare(Compare),
     /// Weights in, numbers out: make a model's weights, and compute with given ones.
@@ -178,6 +181,40 @@ pub(crate) enum Format {
     /// JSON.
     Json,
 }
+
+/// `seqbench claims`.
+#[derive(Debug, Args)]
+pub(crate) struct Claims {
+    /// Names of built-in claims, or files of one's own; all built-in ones by default.
+    #[arg(value_name = "CLAIM")]
+    pub(crate) claims: Vec<String>,
+    /// Decide by these results and run nothing: a folder with one results folder an experiment, such as `results`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Cells at once; one per core by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    /// From which verdict on the exit code is 1.
+    #[arg(long, value_enum, default_value = "refuted")]
+    pub(crate) fail_on: FailOn,
+}
+
+/// What a caller takes for a failure; what is missing always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// A refuted claim.
+    Refuted,
+    /// An inconclusive one too.
+    Inconclusive,
+}
+
+const CLAIMS: &str = "\
+A claim names the experiment that decides it, what is compared, margin, confidence and seeds; see METHODOLOGY.md. Each cell \
+records which claims were stated when it ran, and `check` fails where one has changed since. Exit code 1: a claim is refuted \
+(see --fail-on), or cells that it needs are missing.";
 
 /// `seqbench plot`.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! What makes results trustworthy as a whole, as rules that are checked before any table is printed.
 
+use crate::claims::recorded;
 use crate::failure::Failure;
 use crate::stored::Stored;
 use crate::survey::{State, Survey, cells};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Version of the rules: changed whenever one is added or decides differently.
-pub(crate) const RULES_VERSION: u32 = 1;
+pub(crate) const RULES_VERSION: u32 = 2;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +98,28 @@ pub(crate) fn check(folder: &Path, scan: &Scan, registry: &Registry) -> Result<V
             }),
             "nothing of another plan",
         ),
+        claims(&experiment.name, &own),
     ])
+}
+
+/// Claims that have changed since cells of their experiment ran, or were not stated then.
+fn claims(experiment: &str, own: &[&CellFiles]) -> Finding {
+    let stated = recorded(experiment);
+    let (mut changed, mut later) = (BTreeSet::new(), BTreeSet::new());
+    for files in own {
+        let then = &files.cell.provenance.claims;
+        let differs = |(name, hash): &(&String, &String)| stated.get(*name).is_some_and(|now| now != *hash);
+        changed.extend(then.iter().filter(differs).map(|(name, _)| name.clone()));
+        later.extend(stated.keys().filter(|name| !then.contains_key(*name)).cloned());
+    }
+    let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    if !changed.is_empty() {
+        let text = format!("changed since cells ran, which decide nothing of it now: {}", list(&changed));
+        return finding("claims", Gravity::Error, Some(text), "");
+    }
+    let text = (!later.is_empty()).then(|| format!("stated after cells ran: {}", list(&later)));
+    let fine = if stated.is_empty() { "no claim is decided here" } else { "as they were stated when cells ran" };
+    finding("claims", Gravity::Warning, text, fine)
 }
 
 fn finding(rule: &'static str, gravity: Gravity, found: Option<String>, fine: &str) -> Finding {

@@ -27,6 +27,7 @@ macro_rules! embedded {
 embedded![
     "quick",
     "delayed-recall-vs-lag",
+    "delayed-recall-far",
     "copying-vs-lag",
     "adding-vs-length",
     "recall-vs-pairs",

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod check;
+mod claims;
 mod commands;
 mod experiments;
 mod failure;
@@ -71,6 +72,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate),
         Command::Cost(cost) => commands::cost::run(cost, &registry),
         Command::Choose(choose) => commands::choose::run(choose),
+        Command::Claims(claims) => commands::claims::run(claims, arguments.quiet, &registry),
         Command::Compare(compare) => commands::compare::run(compare),
         Command::Bench(bench) => commands::bench::run(bench, &registry),
         Command::Model(model) => commands::model::run(model, &registry),

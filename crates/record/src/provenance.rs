@@ -1,9 +1,10 @@
 //! Where and how a cell ran, without host name, user or path.
 
 use crate::schema::Provenance;
+use std::collections::BTreeMap;
 
 /// Fills [`Provenance`]: version, revision, compiler and system from the build, the processor from the
-/// machine, the rest as measured by the caller. `isa` is `portable`, `avx2` or `avx512`.
+/// machine, the rest as measured by the caller; claims are added by who writes the cell. `isa` is `portable`, `avx2` or `avx512`.
 pub fn provenance(isa: &str, threads: u32, wall_seconds: f64) -> Provenance {
     Provenance {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -14,6 +15,7 @@ pub fn provenance(isa: &str, threads: u32, wall_seconds: f64) -> Provenance {
         processor: processor(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         wall_seconds,
+        claims: BTreeMap::new(),
     }
 }
 

@@ -133,6 +133,9 @@ pub struct Provenance {
     pub system: String,
     /// Wall-clock of the cell, in seconds.
     pub wall_seconds: f64,
+    /// Claims that this experiment decides, as they were stated when the cell ran: name and hash.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
 }
 
 /// One row of `score.csv`: a metric over all scored positions of a split, or over those of one lag.

@@ -5,7 +5,7 @@ use seqbench_harness::plan::Shard;
 use std::path::PathBuf;
 
 /// `seqbench run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Run {
     /// Experiment files, names of built-in experiments (see `list experiments`), or results folders, which hold what was run
     /// there.

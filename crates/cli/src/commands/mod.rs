@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod choose;
+pub(crate) mod claims;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;

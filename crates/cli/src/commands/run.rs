@@ -1,6 +1,7 @@
 //! `seqbench run`: plans experiments, runs what is missing, then prints the tables, where the files are and what to try next.
 
 use crate::arguments::Run;
+use crate::claims;
 use crate::commands::plot;
 use crate::experiments::find;
 use crate::failure::{Failure, Outcome};
@@ -17,8 +18,9 @@ use seqbench_harness::machine::RealMachine;
 use seqbench_harness::plan::{self, Cell, Experiment};
 use seqbench_harness::run::{Filter, Options, ProcessLauncher, execute};
 use seqbench_record::{CellFiles, RealDisk, Store};
+use seqbench_report::claims::Claim;
 use seqbench_report::table::{self, Format, Table};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +30,31 @@ struct Planned {
     experiment: Experiment,
     filters: Vec<Filter>,
     folder: PathBuf,
+    /// Claims that it decides.
+    claims: BTreeMap<String, String>,
+}
+
+/// Runs what is missing of an experiment, for claims that are decided by it, and prints no table; returns its folder.
+pub(crate) fn complete(
+    name: &str,
+    jobs: Option<u16>,
+    claims: &[Claim],
+    quiet: bool,
+    registry: &Registry,
+) -> Result<PathBuf, Failure> {
+    let arguments =
+        Run { experiments: vec![name.to_owned()], jobs, checkpoint_every: 60.0, ..Run::default() };
+    let mut planned = plan_one(name, &arguments, registry)?;
+    let own = claims.iter().filter(|claim| claim.experiment == name);
+    planned.claims.extend(own.map(|claim| (claim.name.clone(), claim.hash())));
+    for note in &planned.experiment.notes {
+        terminal::note(&format!("note: {note}"));
+    }
+    let stop = signals::of_run().context("cannot listen to signals")?;
+    match run_one(&planned, &arguments, quiet, &stop, false)? {
+        0 => Ok(planned.folder),
+        _ => Err(Failure::Incomplete),
+    }
 }
 
 /// Runs every experiment named; all are planned before the first one starts.
@@ -45,14 +72,14 @@ pub(crate) fn run(arguments: &Run, quiet: bool, registry: &Registry) -> Outcome 
             let shard = arguments.shard.map_or_else(String::new, |shard| shard.to_string());
             terminal::note(&format!("note: there are fewer groups than shards, and none for {shard}"));
         } else if arguments.dry_run {
-            let Planned { experiment, filters, folder } = &planned;
+            let Planned { experiment, filters, folder, .. } = &planned;
             dry_run(experiment, filters, &Store::open(folder), arguments)?;
         } else {
             let listening = match stop.take() {
                 Some(listening) => listening,
                 None => signals::of_run().context("cannot listen to signals")?,
             };
-            failed += run_one(&planned, arguments, quiet, stop.insert(listening))?;
+            failed += run_one(&planned, arguments, quiet, stop.insert(listening), true)?;
         }
     }
     if failed > 0 { Err(Failure::Incomplete) } else { Ok(()) }
@@ -85,7 +112,8 @@ fn plan_one(argument: &str, arguments: &Run, registry: &Registry) -> Result<Plan
         Some(shard) => experiment.shard(shard),
         None => experiment,
     };
-    Ok(Planned { experiment, filters, folder: arguments.out.clone().unwrap_or(folder) })
+    let claims = claims::recorded(&experiment.name);
+    Ok(Planned { experiment, filters, folder: arguments.out.clone().unwrap_or(folder), claims })
 }
 
 fn chosen<'a>(experiment: &'a Experiment, filters: &'a [Filter]) -> impl Iterator<Item = &'a Cell> {
@@ -143,14 +171,15 @@ fn jobs(arguments: &Run) -> usize {
     arguments.jobs.map_or_else(cores, usize::from)
 }
 
-/// Runs one experiment; returns how many of its cells failed.
+/// Runs one experiment, and where `shows` prints its tables; returns how many of its cells failed.
 fn run_one(
     planned: &Planned,
     arguments: &Run,
     quiet: bool,
     stop: &Arc<AtomicBool>,
+    shows: bool,
 ) -> Result<usize, Failure> {
-    let Planned { experiment, filters, folder } = planned;
+    let Planned { experiment, filters, folder, claims } = planned;
     let store = Store::open(folder);
     let launcher = ProcessLauncher::current(["worker"]).context("cannot find this program")?;
     let options = Options {
@@ -160,6 +189,7 @@ fn run_one(
         retry_failed: arguments.retry_failed,
         steal: arguments.steal,
         checkpoint_seconds: arguments.checkpoint_every,
+        claims: claims.clone(),
         stop: Arc::clone(stop),
     };
     if !quiet && !experiment.question.is_empty() {
@@ -187,7 +217,9 @@ fn run_one(
     }
     let cells = cells_of(experiment, &store)?;
     let files = write_report(&cells, folder)?;
-    print_end(experiment, &cells, &files, folder, quiet);
+    if shows {
+        print_end(experiment, &cells, &files, folder, quiet);
+    }
     if outcome.elsewhere > 0 {
         let number = survey::cells(outcome.elsewhere);
         terminal::note(&format!("{number} left to another process that runs on this folder now"));

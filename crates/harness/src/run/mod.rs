@@ -50,6 +50,8 @@ pub struct Options {
     pub steal: bool,
     /// Seconds between two checkpoints of an unfinished cell.
     pub checkpoint_seconds: f64,
+    /// Claims that the experiment decides, name and hash, for the cells to record.
+    pub claims: BTreeMap<String, String>,
     /// Once set, by a signal say, cells under way are kept as far as they came, and the run ends.
     pub stop: Arc<AtomicBool>,
 }
@@ -63,6 +65,7 @@ impl Default for Options {
             retry_failed: false,
             steal: false,
             checkpoint_seconds: 60.0,
+            claims: BTreeMap::new(),
             stop: Arc::default(),
         }
     }

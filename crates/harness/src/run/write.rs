@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
             config: serde_json::to_value(&cell.spec).unwrap_or_default(),
             facts,
             references: found.references,
-            provenance,
+            provenance: Provenance { claims: self.options.claims.clone(), ..provenance },
         };
         CellFiles {
             cell: record,

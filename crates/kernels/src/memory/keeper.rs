@@ -28,6 +28,8 @@ const PATIENCE: usize = 100;
 const FORGOTTEN: u64 = 1 << 14;
 /// How often, in blocks given, it is looked for such blocks.
 const LOOK: u64 = 1 << 8;
+/// Bytes kept beyond the peak, unless more are allowed.
+const SPARE: usize = 16 << 20;
 
 /// The class of a size in `SMALLEST..=LARGEST`: sizes of a class lie in one eighth of a doubling.
 fn class(size: usize) -> usize {
@@ -123,6 +125,7 @@ pub(super) struct Keeper<S> {
     kept: AtomicUsize,
     peak: AtomicUsize,
     made: AtomicUsize,
+    spare: AtomicUsize,
     source: S,
 }
 
@@ -136,6 +139,7 @@ impl<S: Source> Keeper<S> {
             kept: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
+            spare: AtomicUsize::new(SPARE),
             source,
         }
     }
@@ -227,7 +231,11 @@ impl<S: Source> Keeper<S> {
     /// whole's.
     fn bound(&self) -> usize {
         let peak = self.peak.load(Relaxed);
-        peak + peak / 8 + (16 << 20)
+        peak + peak / 8 + self.spare.load(Relaxed)
+    }
+
+    pub(super) fn allow(&self, spare: usize) {
+        self.spare.fetch_max(spare, Relaxed);
     }
 
     fn put_back(&self, lists: &mut Lists, class: usize) {

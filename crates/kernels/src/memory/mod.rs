@@ -6,7 +6,7 @@
 //! ninth of a block is unused) and leaves smaller ones to the system's allocator, which keeps those itself.
 //!
 //! What is kept is bounded: blocks in use and blocks kept together never exceed the most that was in use at
-//! once by more than an eighth and 16 MiB. Beyond that the block that has been kept longest goes back first,
+//! once by more than an eighth and 16 MiB ([`allow`] makes that more). Beyond that the block that has been kept longest goes back first,
 //! and so does every block that nobody has wanted for a long while.
 //!
 //! A binary switches it on by one line:
@@ -53,6 +53,13 @@ pub fn usage() -> Usage {
 /// else is measured. Does nothing in a program whose allocator is another.
 pub fn release() {
     KEEPER.release();
+}
+
+/// Allows this many bytes to be kept beyond the most that was in use, where speed is worth more than memory: where the
+/// steps of a training need blocks of more sizes than the bound has room for, the one that has been free longest is the
+/// very one wanted next, and every step pays for its page faults. Less than is allowed already changes nothing.
+pub fn allow(spare: usize) {
+    KEEPER.allow(spare);
 }
 
 /// Whether the layout is served by the keeper: a question of the layout alone, so that freeing asks the same.

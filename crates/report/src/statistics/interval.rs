@@ -23,6 +23,13 @@ pub fn student_quantile(probability: f64, freedom: f64) -> Option<f64> {
     within(probability).then(|| distribution.inverse_cdf(probability))
 }
 
+/// Probability that Student's t with `freedom` degrees of freedom exceeds `t`; none for a `t` that is no number or a freedom
+/// not above 0.
+pub fn student_tail(t: f64, freedom: f64) -> Option<f64> {
+    let distribution = StudentsT::new(0.0, 1.0, freedom).ok()?;
+    (!t.is_nan()).then(|| distribution.sf(t))
+}
+
 /// Two-sided t interval of a mean: mean ± t·s/√n with n − 1 degrees of freedom. None below two values, where
 /// a value is not finite, or for a level not within (0, 1).
 pub fn t_interval(values: &[f64], level: f64) -> Option<Interval> {
@@ -92,6 +99,9 @@ mod tests {
             close(student_quantile(0.025, freedom).unwrap(), -expected, 1e-9);
         }
         close(student_quantile(0.5, 3.0).unwrap(), 0.0, 1e-9);
+        close(student_tail(2.776_445_105_2, 4.0).unwrap(), 0.025, 1e-10);
+        close(student_tail(-2.262_157_162_7, 9.0).unwrap(), 0.975, 1e-10);
+        assert_eq!((student_tail(f64::NAN, 4.0), student_tail(1.0, 0.0)), (None, None));
         assert_eq!((student_quantile(1.0, 4.0), student_quantile(0.9, 0.0)), (None, None));
     }
 

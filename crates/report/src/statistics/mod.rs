@@ -26,7 +26,7 @@ pub use curvature::{Curvature, curvature};
 pub use difference::{pooled_deviation, welch};
 pub use drift::{Pooled, Visited, pool};
 pub use holm::holm;
-pub use interval::{Interval, LEVEL, median_interval, student_quantile, t_interval, wilson};
+pub use interval::{Interval, LEVEL, median_interval, student_quantile, student_tail, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
 pub use location::{interquartile_mean, mean, median, quantile, standard_deviation};
 pub use log_rank::{LogRank, log_rank};

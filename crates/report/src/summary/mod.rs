@@ -45,6 +45,7 @@ pub use scaling::{
     FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
 };
 pub use selection::{Candidate, Edge, Selection};
+pub(crate) use setting::last_word;
 pub use setting::{Setting, spelled};
 pub use spectra::{Spectrum, SpectrumValue};
 pub use study::{Measure, Study, StudyEntry, StudyRow};
@@ -97,7 +98,7 @@ pub struct Summary {
     pub untimed: Vec<(Setting, String)>,
     /// Lengths at which two models take the same time.
     pub crossovers: Vec<Crossover>,
-    /// The distinct machines and builds, with `wall_seconds` left at 0.
+    /// The distinct machines and builds, with `wall_seconds` left at 0 and without claims.
     pub provenances: Vec<Provenance>,
     /// What a reader must know before comparing rows, such as two settings under one label.
     pub warnings: Vec<String>,
@@ -169,7 +170,8 @@ fn untimed(files: &CellFiles) -> Option<(Setting, String)> {
 fn provenances(cells: &[&CellFiles]) -> Vec<Provenance> {
     let mut distinct = Vec::new();
     for files in cells {
-        let provenance = Provenance { wall_seconds: 0.0, ..files.cell.provenance.clone() };
+        let provenance =
+            Provenance { wall_seconds: 0.0, claims: Default::default(), ..files.cell.provenance.clone() };
         if !distinct.contains(&provenance) {
             distinct.push(provenance);
         }

@@ -7,6 +7,7 @@
 mod accuracy;
 mod build;
 mod choose;
+mod claims;
 mod comparison;
 mod crossovers;
 mod digest;
@@ -36,6 +37,7 @@ mod text;
 
 pub use accuracy::accuracy_table;
 pub use choose::choose_table;
+pub use claims::claims_table;
 pub use comparison::comparison_tables;
 pub use crossovers::crossover_table;
 pub use csv::to_csv;
@@ -69,7 +71,7 @@ use seqbench_record::CellFiles;
 pub struct Table {
     /// A word for file names: `study`, `accuracy`, `reach`, `extrapolation`, `selection`, `gradients`, `theory`,
     /// `spectrum`, `signals`, `time-to-accuracy`, `throughput`, `efficiency`, `scaling`, `crossovers`, `memory`, `choose`,
-    /// `repeats`, `published`, `comparison`, `comparison-times`.
+    /// `repeats`, `published`, `comparison`, `comparison-times`, `claims`.
     pub name: String,
     /// What it shows.
     pub title: String,

@@ -183,3 +183,24 @@ fn threads_never_share_a_block_of_pages() {
 fn threads_never_share_a_block_of_the_heap() {
     stress(Heap);
 }
+
+/// Blocks of many sizes one after another: by the usual bound the one wanted next is always the one that just went.
+#[test]
+fn what_is_allowed_beyond_the_peak_is_kept() {
+    let keeper = counted(Native);
+    let turn = || (0..12).for_each(|step| drop(Block::new(&keeper, (4 << 20) + (step << 19), false, 3)));
+    turn();
+    let first = keeper.source.calls.load(Relaxed);
+    turn();
+    let thrashed = keeper.source.calls.load(Relaxed) - first;
+    assert!(thrashed > 6, "{thrashed} new blocks");
+    keeper.allow(256 << 20);
+    // Less changes nothing.
+    keeper.allow(1);
+    turn();
+    let before = keeper.source.calls.load(Relaxed);
+    turn();
+    assert_eq!(keeper.source.calls.load(Relaxed), before);
+    keeper.release();
+    assert_eq!((keeper.usage().kept, keeper.source.bytes.load(Relaxed)), (0, 0));
+}
