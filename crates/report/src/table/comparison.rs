@@ -25,7 +25,7 @@ struct Row {
     setting: Setting,
     what: String,
     length: Option<u64>,
-    n: [usize; 2],
+    n: Option<[usize; 2]>,
     sides: [Cell; 2],
     change: Cell,
     test: Correction,
@@ -42,11 +42,14 @@ fn scores(comparison: &Comparison) -> Table {
         column("length", Align::Right, Show::Never, &["evaluated_length"], |row: &Row| {
             row.length.map_or(word(""), integer)
         }),
-        column("n", Align::Right, Show::Common, &["first_n", "second_n"], |row: &Row| {
-            let [first, second] = row.n;
-            let text = if first == second { first.to_string() } else { format!("{first}, {second}") };
-            Cell { text, values: row.n.map(|n| Value::Integer(n as u64)).into() }
-        }),
+        column("n", Align::Right, Show::Common, &["first_n", "second_n"], |row: &Row| match row.n {
+            Some([first, second]) => {
+                let text = if first == second { first.to_string() } else { format!("{first}, {second}") };
+                Cell { text, values: [first, second].map(|n| Value::Integer(n as u64)).into() }
+            }
+            None => Cell { text: "–".into(), values: vec![Value::Missing; 2] },
+        })
+        .secondary(),
         column("first", Align::Right, Show::Always, &["first", "first_low", "first_high"], |row: &Row| {
             row.sides[0].clone()
         }),
@@ -91,7 +94,7 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
             setting: row.setting.clone(),
             what: metric_name(&row.metric),
             length: row.length,
-            n: [row.first.n, row.second.n],
+            n: Some([row.first.n, row.second.n]),
             sides: [&row.first, &row.second].map(|own: &Estimate| build::estimate(own, text)),
             change: change(row.difference, row.interval),
             test: row.test,
@@ -103,7 +106,7 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
         setting: row.setting.clone(),
         what: "runs diverged".into(),
         length: None,
-        n: [row.first.n, row.second.n],
+        n: Some([row.first.n, row.second.n]),
         sides: [row.first, row.second].map(share),
         change: change(row.difference, row.interval),
         test: row.test,
@@ -111,10 +114,10 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
         finding: row.finding,
     });
     let overall = comparison.overall.iter().map(|own| Row {
-        setting: Setting { model: "overall".into(), ..Setting::default() },
-        what: "scaled interquartile mean".into(),
+        setting: Setting { model: "overall".into(), ..common(comparison) },
+        what: "interquartile mean".into(),
         length: None,
-        n: [own.settings; 2],
+        n: None,
         sides: [(own.first, own.first_interval), (own.second, own.second_interval)]
             .map(|(value, ends)| change(Some(value), ends)),
         change: change(Some(own.difference), own.interval),
@@ -123,6 +126,16 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
         finding: own.finding,
     });
     scores.chain(diverged).chain(overall).collect()
+}
+
+/// What all settings share, so that a row of all of them differs in nothing else.
+fn common(comparison: &Comparison) -> Setting {
+    let shared = |of: fn(&Setting) -> &String| {
+        let mut all = comparison.scores.iter().map(|row| of(&row.setting));
+        let first = all.next().cloned().unwrap_or_default();
+        if all.all(|own| *own == first) { first } else { String::new() }
+    };
+    Setting { experiment: shared(|own| &own.experiment), task: shared(|own| &own.task), ..Setting::default() }
 }
 
 /// A number with the ends of its interval: `-0.031 (-0.052 to -0.010)`.
@@ -184,6 +197,11 @@ fn score_notes(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
+/// Without the last bits of a product.
+fn rounded(x: f64) -> f64 {
+    (1e6 * x).round() / 1e6
+}
+
 /// What only one has, up to a number that can be read.
 fn only(name: &str, rows: &[Unmatched]) -> Option<String> {
     const MOST: usize = 20;
@@ -222,10 +240,10 @@ fn times(comparison: &Comparison) -> Table {
     }
     if !rows.is_empty() {
         table.notes.push(format!(
-            "Worse: the interval (at equal pace, where there is one) lies above 1 by more than {0} %; better: below 1/{1}. \
+            "Worse: the interval (at equal pace, where there is one) lies above 1 by more than {} %; better: below 1/{}. \
              Disturbed rows show nothing. Intervals of times are not corrected for their number.",
-            number::short(100.0 * comparison.limits.time),
-            1.0 + comparison.limits.time
+            rounded(100.0 * comparison.limits.time),
+            rounded(1.0 + comparison.limits.time)
         ));
     }
     table

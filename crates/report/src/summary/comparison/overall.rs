@@ -1,6 +1,7 @@
 //! All settings of two results together.
 
 use super::pairs::Pair;
+use super::score::without_score;
 use super::{Correction, Finding};
 use crate::statistics::{
     Alternative, Interval, LEVEL, RESAMPLES, interquartile_mean, stratified_difference, stratified_interval,
@@ -87,8 +88,9 @@ fn scaled(group: &AccuracyGroup, pair: &Pair<'_>) -> Option<Vec<f64>> {
         let trivial = trivial().filter(|value| *value > 0.0)?;
         plain.map(|value| 1.0 - value / trivial).collect()
     };
-    values.extend(std::iter::repeat_n(0.0, group.counts.diverged));
-    (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(values)
+    values.retain(|value| value.is_finite());
+    values.extend(std::iter::repeat_n(0.0, without_score(group)));
+    (!values.is_empty()).then_some(values)
 }
 
 fn bits(tasks: &[Vec<f64>]) -> Vec<Vec<u64>> {

@@ -3,9 +3,10 @@
 use super::pairs::Pair;
 use super::{Correction, Finding};
 use crate::statistics::{
-    Alternative, Estimate, Interval, LEVEL, Success, fisher_exact, newcombe, permutation, smallest_p, welch,
+    Alternative, Estimate, Interval, LEVEL, Success, fisher_exact, mean, newcombe, permutation, smallest_p,
+    welch,
 };
-use crate::summary::{Setting, higher_is_better};
+use crate::summary::{AccuracyGroup, Setting, higher_is_better};
 use seqbench_record::{CellFiles, Purpose, rows::to_csv};
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ pub struct ScoreChange {
     pub first: Estimate,
     /// Over the seeds of the second.
     pub second: Estimate,
-    /// Difference of the means; none where either has no value.
+    /// Difference of the means of what is finite; none where either has no such value.
     pub difference: Option<f64>,
     /// Its [`LEVEL`] interval by Welch's t; none below two seeds of either.
     pub interval: Option<Interval>,
@@ -50,7 +51,7 @@ impl ScoreChange {
 pub struct DivergedChange {
     /// The setting, as the first has it.
     pub setting: Setting,
-    /// Runs of the first that diverged, of those that were done or diverged.
+    /// Runs of the first that diverged or have a score that is not finite, of those that were done or diverged.
     pub first: Success,
     /// Runs of the second.
     pub second: Success,
@@ -81,7 +82,7 @@ pub(super) fn change(pair: &Pair<'_>, first: &[CellFiles], second: &[CellFiles])
         metric: known.metric.clone(),
         higher_is_better: higher_is_better(&known.metric),
         length: known.length,
-        difference: pair.second.value.mean.zip(pair.first.value.mean).map(|(b, a)| b - a),
+        difference: mean(&b).zip(mean(&a)).map(|(b, a)| b - a),
         interval: welch(&b, &a, LEVEL),
         test: Correction::of(tested.map(|own| own.p), smallest_p(a.len(), b.len(), Alternative::TwoSided)),
         same_facts: facts(first, &pair.first.setting)
@@ -95,7 +96,7 @@ pub(super) fn change(pair: &Pair<'_>, first: &[CellFiles], second: &[CellFiles])
 /// The change of divergences; none where no run diverged.
 pub(super) fn diverged(pair: &Pair<'_>) -> Option<DivergedChange> {
     let [first, second] = [pair.first, pair.second]
-        .map(|group| Success::new(group.counts.diverged, group.counts.diverged + group.counts.done));
+        .map(|group| Success::new(without_score(group), group.counts.diverged + group.counts.done));
     if first.k + second.k == 0 {
         return None;
     }
@@ -114,8 +115,14 @@ pub(super) fn diverged(pair: &Pair<'_>) -> Option<DivergedChange> {
     })
 }
 
+/// The scores that a mean can be of.
 fn values(estimate: &Estimate) -> Vec<f64> {
-    estimate.values.iter().map(|own| own.value).collect()
+    estimate.values.iter().map(|own| own.value).filter(|value| value.is_finite()).collect()
+}
+
+/// Runs that diverged, noticed or not: one whose score is not finite did as well.
+pub(super) fn without_score(group: &AccuracyGroup) -> usize {
+    group.counts.diverged + group.value.n - values(&group.value).len()
 }
 
 /// Whether the same seeds have the same bits.
