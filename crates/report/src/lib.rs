@@ -11,3 +11,5 @@ pub mod table;
 pub mod claims;
 
 pub mod plot;
+
+pub mod page;
