@@ -66,7 +66,7 @@ fn claim(own: &Decision, anchor: &str, cells: &Cells<'_>) -> Markup {
                 dt { "test" } dd { (own.test) }
                 @if !own.experiment.is_empty() { dt { "experiment" } dd { (own.experiment) } }
                 dt { "effect" } dd { (effect(own)) }
-                dt { "margin" } dd { (short(own.margin)) (unit(own)) }
+                dt { "margin" } dd { (strip::plain(own.margin)) (unit(own)) }
                 dt { "p" } dd { (number(own.p)) "; adjusted " (number(own.adjusted)) "; threshold " (plain_share(1.0 - own.confidence)) }
                 dt { "seeds" }
                 dd {

@@ -14,16 +14,17 @@ addEventListener("click", (event) => {
 });
 unfold();
 
+const dialog = document.createElement("dialog");
+document.body.append(dialog);
+
 // What is folded for the screen is read on paper, but for the rows.
 let folded = [];
 addEventListener("beforeprint", () => {
+  dialog.close();
   folded = [...document.querySelectorAll("main details:not([open])")].filter((own) => !own.closest(".rows"));
   for (const own of folded) own.open = true;
 });
 addEventListener("afterprint", () => { for (const own of folded) own.open = false; });
-
-const dialog = document.createElement("dialog");
-document.body.append(dialog);
 
 function button(name, label, act) {
   const own = document.createElement("button");
@@ -80,7 +81,7 @@ function zoomable(view) {
     bar.append(
       button("+", "Zoom in: " + title, () => zoom(1.5)),
       button("−", "Zoom out: " + title, () => zoom(1 / 1.5)),
-      button("0", "Show the whole: " + title, reset),
+      button("Whole", "Whole: " + title, reset),
       inside ? button("Close", "Close", () => dialog.close()) : button("Full size", "Full size: " + title, full),
     );
     return bar;

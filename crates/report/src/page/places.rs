@@ -1,8 +1,8 @@
 //! Where every cell stands on the page, and which cells a row of a table is made of.
 
-use crate::summary::{Setting, last_word, spelled};
+use crate::summary::{Setting, last_word, spelled, standing};
 use crate::table::{Cell, Table, Value};
-use seqbench_record::{CellFiles, Purpose, order};
+use seqbench_record::{CellFiles, Purpose};
 use std::collections::BTreeSet;
 
 /// A cell and its anchor.
@@ -45,7 +45,7 @@ pub(super) struct Target {
 impl<'a> Places<'a> {
     pub(super) fn of(chapter: &str, cells: &'a [CellFiles]) -> Self {
         let mut sorted: Vec<&CellFiles> = cells.iter().collect();
-        sorted.sort_by(|a, b| order::cells(&a.cell, &b.cell));
+        sorted.sort_by(|a, b| standing(&a.cell, &b.cell));
         let mut taken = BTreeSet::new();
         let mut blocks: Vec<Block<'a>> = Vec::new();
         for files in sorted {

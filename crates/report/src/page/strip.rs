@@ -3,13 +3,13 @@
 
 use crate::claims::Decision;
 use crate::statistics::median;
-use crate::table::short;
+use crate::table::{Value, short};
 use maud::{Markup, html};
 
 const WIDTH: f64 = 340.0;
 const EDGE: f64 = 10.0;
 /// Height of one side: its name and its line.
-const ROW: f64 = 36.0;
+const ROW: f64 = 46.0;
 const RADIUS: f64 = 4.0;
 /// Letters of a name that there is room for.
 const LONGEST: usize = 52;
@@ -33,12 +33,15 @@ pub(super) fn strip(decision: &Decision, anchor: &str) -> Option<Markup> {
             desc id=(words) { (described(decision, &sides)) }
             @for (side, values) in sides.iter().enumerate() {
                 @let top = EDGE + ROW * side as f64;
-                @let y = top + 22.0;
+                @let y = top + 33.0;
                 text x=(EDGE) y=(place(top + 6.0)) { (shortened(&decision.sides[side].name)) }
                 line class="axis" x1=(EDGE) x2=(WIDTH - EDGE) y1=(place(y)) y2=(place(y)) {}
                 @if let Some(middle) = median(values) {
                     @let x = place(scale.across(middle));
                     line class="middle" x1=(x) x2=(x) y1=(place(y - 8.0)) y2=(place(y + 8.0)) {}
+                }
+                @for (x, seeds) in crowded(values.iter().map(|value| scale.across(*value))) {
+                    text x=(place(x)) y=(place(y - 11.0)) class="crowd" { "×" (seeds) }
                 }
                 @for value in values {
                     @let x = scale.across(*value);
@@ -60,9 +63,9 @@ pub(super) fn strip(decision: &Decision, anchor: &str) -> Option<Markup> {
                 @let y = foot + 26.0;
                 path class="margin" d={ "M" (place(from)) "," (place(y - 4.0)) "v8m0-4H" (place(to)) "m0-4v8" } {}
                 @if to < WIDTH * 0.6 {
-                    text x=(place(to + 6.0)) y=(place(y + 4.0)) { "margin " (short(margin)) }
+                    text x=(place(to + 6.0)) y=(place(y + 4.0)) { "margin " (plain(margin)) }
                 } @else {
-                    text x=(place(from)) y=(place(y + 17.0)) { "margin " (short(margin)) }
+                    text x=(place(from)) y=(place(y + 17.0)) { "margin " (plain(margin)) }
                 }
             }
         }
@@ -106,7 +109,20 @@ fn described(decision: &Decision, sides: &[Vec<f64>]) -> String {
         format!("{}: {}", side.name, list.join(", "))
     };
     let sides: Vec<String> = decision.sides.iter().zip(sides).map(of).collect();
-    format!("{}. Upright lines: medians. Margin: {}.", sides.join("; "), short(decision.margin))
+    format!("{}. Upright lines: medians. Margin: {}.", sides.join("; "), plain(decision.margin))
+}
+
+/// Where seeds lie on one another, and how many: dots alone would look like one.
+fn crowded(places: impl Iterator<Item = f64>) -> Vec<(f64, usize)> {
+    let mut sorted: Vec<f64> = places.collect();
+    sorted.sort_by(f64::total_cmp);
+    let runs = sorted.chunk_by(|a, b| b - a < RADIUS / 2.0);
+    runs.filter(|run| run.len() > 1).map(|run| (run[run.len() / 2], run.len())).collect()
+}
+
+/// A stated number, as it was stated.
+pub(super) fn plain(value: f64) -> String {
+    Value::Number(value).plain()
 }
 
 fn shortened(name: &str) -> String {
@@ -119,6 +135,11 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seeds_that_lie_on_one_another_are_counted() {
+        assert_eq!(crowded([5.0, 90.0, 5.5, 5.2, 60.0].into_iter()), [(5.2, 3)]);
+    }
 
     #[test]
     fn values_and_margin_fit_and_equal_values_stand_in_the_middle() {

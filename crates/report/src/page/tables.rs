@@ -23,8 +23,13 @@ pub(super) fn table(table: &Table, anchor: &str, places: Option<&Places<'_>>) ->
 }
 
 fn body(table: &Table, anchor: &str, places: Option<&Places<'_>>, folded: bool) -> Markup {
-    let shown: Vec<(usize, &Column)> =
-        table.columns.iter().enumerate().filter(|(_, column)| column.shown).collect();
+    let shown: Vec<(usize, &Column, Option<&str>)> = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.shown)
+        .map(|(at, column)| (at, column, look(table, at)))
+        .collect();
     // Rows whose every entry leads somewhere of its own need no column of links.
     let of_models = table.name == "study";
     let links = places.filter(|_| !of_models);
@@ -32,11 +37,11 @@ fn body(table: &Table, anchor: &str, places: Option<&Places<'_>>, folded: bool) 
     html! {
         div class="scroll" role="group" aria-labelledby=(caption) tabindex="0" {
             table {
-                caption id=(caption) class=[folded.then_some("unseen")] { (table.title) }
+                caption id=(caption) class=[folded.then_some("unseen")] { span { (table.title) } }
                 thead {
                     tr {
-                        @for (_, column) in &shown {
-                            th scope="col" class=[is_number(column)] { (column.heading()) }
+                        @for (_, column, look) in &shown {
+                            th scope="col" class=[look] { (column.heading()) }
                         }
                         @if links.is_some() { th scope="col" { "cells" } }
                     }
@@ -44,11 +49,11 @@ fn body(table: &Table, anchor: &str, places: Option<&Places<'_>>, folded: bool) 
                 tbody {
                     @for row in &table.rows {
                         tr {
-                            @for (place, (at, column)) in shown.iter().enumerate() {
+                            @for (place, (at, column, look)) in shown.iter().enumerate() {
                                 @if place == 0 {
-                                    th scope="row" class=[is_number(column)] { (row[*at].text) }
+                                    th scope="row" class=[look] { (row[*at].text) }
                                 } @else {
-                                    td class=[is_number(column)] {
+                                    td class=[look] {
                                         @match entry(table, row, column, places.filter(|_| of_models)) {
                                             Some(target) => a href={ "#" (target.anchor) } { (row[*at].text) },
                                             None => (row[*at].text),
@@ -92,6 +97,14 @@ fn cells(targets: &[Target]) -> Markup {
     }
 }
 
-fn is_number(column: &Column) -> Option<&'static str> {
-    (column.align == Align::Right).then_some("number")
+/// Letters from which a column keeps room for some words side by side, however narrow the screen.
+const LONG: usize = 24;
+
+/// How a column stands: numbers to the right on one line, long words with room.
+fn look(table: &Table, at: usize) -> Option<&'static str> {
+    let long = || table.rows.iter().any(|row| row[at].text.chars().count() > LONG);
+    match table.columns[at].align {
+        Align::Right => Some("number"),
+        Align::Left => long().then_some("long"),
+    }
 }

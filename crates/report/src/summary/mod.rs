@@ -148,7 +148,7 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
 }
 
 /// The order in which cells are stored, but for models: those stand as in every legend.
-fn standing(a: &Cell, b: &Cell) -> Ordering {
+pub(crate) fn standing(a: &Cell, b: &Cell) -> Ordering {
     let place = |cell: &Cell| (place_of(&cell.labels.architecture), cell.labels.architecture.clone());
     a.experiment
         .cmp(&b.experiment)
