@@ -31,7 +31,12 @@ fn sweep() -> Vec<CellFiles> {
             }
         }
         for length in [64, 256, 1024] {
-            let coordinates = [("mode", json!("train")), ("length", json!(length)), ("batch", json!(32))];
+            let coordinates = [
+                ("mode", json!("train")),
+                ("length", json!(length)),
+                ("batch", json!(32)),
+                ("threads", json!("all")),
+            ];
             cells.push(timed(model, &coordinates, rounds("train", 32, &[(length, length * 10_000)])));
         }
         for (rate, last) in [(0.001, 0.5), (0.01, 0.9)] {
@@ -245,7 +250,7 @@ fn every_row_of_every_table_leads_to_the_cells_it_is_made_of() {
         for table in tables(cells) {
             let shown = by_id(&document, &format!("{anchor}-{}", table.name));
             let rows = within(shown, "tbody tr");
-            assert_eq!(rows.len(), table.rows.len());
+            assert_eq!(rows.len(), table.rows.len(), "{}", table.name);
             for row in rows {
                 let links = within(row, "a[href]");
                 assert!(!links.is_empty(), "{}: {}", table.name, text(row));
@@ -255,6 +260,9 @@ fn every_row_of_every_table_leads_to_the_cells_it_is_made_of() {
                 }
             }
         }
+    }
+    for row in all(&document, "#fairness tbody tr") {
+        assert!(!within(row, "a[href]").is_empty(), "{}", text(row));
     }
     // A setting's row leads to that setting, with its number of runs.
     let accuracy = by_id(&document, "e1-accuracy");

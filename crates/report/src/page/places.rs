@@ -2,7 +2,7 @@
 
 use crate::summary::{Setting, last_word, spelled, standing};
 use crate::table::{Cell, Table, Value};
-use seqbench_record::{CellFiles, Purpose};
+use seqbench_record::{CellFiles, Purpose, TimingRow};
 use std::collections::BTreeSet;
 
 /// A cell and its anchor.
@@ -148,6 +148,8 @@ impl Wanted {
         let purposes: &[Purpose] = match table.name.as_str() {
             "throughput" | "efficiency" | "scaling" | "crossovers" | "memory" => &[Purpose::Timing],
             "selection" => &[Purpose::Trial],
+            // What a model was given holds of its trials and its times as well.
+            "fairness" => &[Purpose::Trial, Purpose::Final, Purpose::Timing],
             _ => &[Purpose::Final],
         };
         let mut wanted = Self {
@@ -193,13 +195,31 @@ impl Wanted {
             && is(&self.task, &labels.task)
             && is(&self.group, &files.cell.group)
             && (self.models.is_empty() || self.models.contains(&labels.model))
+            && self.times(files)
             && labels.coordinates.iter().all(|own| {
-                let whole = self.coordinates.iter().filter(|(key, _)| *key == own.key);
+                let measured = !files.timings.is_empty() && MEASURED.contains(&own.key.as_str());
+                let whole = self.coordinates.iter().filter(|(key, _)| *key == own.key && !measured);
                 let short = self.words.iter().filter(|(key, _)| key == last_word(&own.key));
                 whole.chain(short).all(|(_, value)| is_same(value, &spelled(&own.value)))
             })
     }
+
+    /// Whether a timed cell has rounds of what is wanted. They say how many threads there were where its coordinate
+    /// says `all`.
+    fn times(&self, files: &CellFiles) -> bool {
+        let is = |row: &TimingRow| {
+            let own =
+                [row.mode.clone(), row.length.to_string(), row.batch.to_string(), row.threads.to_string()];
+            MEASURED.iter().zip(&own).all(|(name, own)| {
+                self.coordinates.iter().filter(|(key, _)| key == name).all(|(_, value)| value == own)
+            })
+        };
+        files.timings.is_empty() || files.timings.iter().any(is)
+    }
 }
+
+/// Coordinates of a timed cell that its rounds carry themselves.
+const MEASURED: [&str; 4] = ["mode", "length", "batch", "threads"];
 
 /// `1` is `1.0`.
 fn is_same(a: &str, b: &str) -> bool {
