@@ -1,6 +1,6 @@
 //! Claims with what was decided of them: the verdict in word and sign, the numbers, every seed, and the cells they came from.
 
-use super::{places::Places, strip};
+use super::{Told, places::Places, strip};
 use crate::claims::{Decision, Outcome, Side};
 use crate::table::{Value, short};
 use maud::{Markup, html};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Anchors of cells by identity, each with its experiment: one cell may stand in several chapters.
 type Cells<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a str)>>;
 
-pub(super) fn section(decisions: &[Decision], places: &[Places<'_>]) -> Markup {
+pub(super) fn section(decisions: &[Decision], told: &[Told<'_>], places: &[Places<'_>]) -> Markup {
     let mut cells = Cells::new();
     for place in places.iter().flat_map(Places::all) {
         let cell = &place.files.cell;
@@ -21,7 +21,7 @@ pub(super) fn section(decisions: &[Decision], places: &[Places<'_>]) -> Markup {
                 h2 id="claims-name" { "Claims" }
                 (overview(decisions))
                 @for (place, decision) in decisions.iter().enumerate() {
-                    (claim(decision, &anchor(place), &cells))
+                    (claim(decision, &anchor(place), told, &cells))
                 }
             }
         }
@@ -55,7 +55,8 @@ fn overview(decisions: &[Decision]) -> Markup {
     }
 }
 
-fn claim(own: &Decision, anchor: &str, cells: &Cells<'_>) -> Markup {
+fn claim(own: &Decision, anchor: &str, told: &[Told<'_>], cells: &Cells<'_>) -> Markup {
+    let chapter = told.iter().find(|told| told.chapter.name == own.experiment);
     html! {
         article class="claim" id=(anchor) aria-labelledby={ (anchor) "-name" } {
             h3 id={ (anchor) "-name" } { (own.claim) }
@@ -64,7 +65,7 @@ fn claim(own: &Decision, anchor: &str, cells: &Cells<'_>) -> Markup {
             dl {
                 @if !own.source.is_empty() { dt { "source" } dd { (linked(&own.source)) } }
                 dt { "test" } dd { (own.test) }
-                @if !own.experiment.is_empty() { dt { "experiment" } dd { (own.experiment) } }
+                @if !own.experiment.is_empty() { dt { "experiment" } dd { @match chapter { Some(told) => a href={ "#" (told.anchor) } { (own.experiment) }, None => (own.experiment) } } }
                 dt { "effect" } dd { (effect(own)) }
                 dt { "margin" } dd { (strip::plain(own.margin)) (unit(own)) }
                 dt { "p" } dd { (number(own.p)) "; adjusted " (number(own.adjusted)) "; threshold " (plain_share(1.0 - own.confidence)) }

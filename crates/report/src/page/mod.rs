@@ -99,7 +99,7 @@ pub fn html(page: &Page<'_>) -> String {
                 (front::header(page, &told))
                 (front::contents(page, &told))
                 main id="main" tabindex="-1" {
-                    (claims::section(&page.decisions, &places))
+                    (claims::section(&page.decisions, &told, &places))
                     @for (told, places) in pairs() {
                         (chapter::section(told, places))
                     }
