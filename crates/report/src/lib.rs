@@ -13,3 +13,5 @@ pub mod claims;
 pub mod published;
 
 pub mod plot;
+
+pub mod page;

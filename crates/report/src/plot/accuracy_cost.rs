@@ -9,7 +9,7 @@ use super::names::{
 };
 use super::palette::Palette;
 use super::passes::log_axis;
-use crate::statistics::mean;
+use crate::statistics::{SeedValue, mean};
 use crate::summary::{AccuracyGroup, Reaches, Setting, Stop, Summary};
 
 /// Room at either end of the cost axis, as a factor.
@@ -21,6 +21,8 @@ struct Place<'a> {
     seconds: f64,
     height: Option<f64>,
     interval: Option<(f64, f64)>,
+    /// (seconds, height) of every run that has both.
+    runs: Vec<(f64, f64)>,
     /// Whether the truth may be higher.
     censored: bool,
 }
@@ -55,6 +57,7 @@ fn of_reaches(summary: &Summary, task: &str, reaches: &[&Reaches]) -> Chart {
                 seconds: seconds(summary, |setting| setting.without(&reach.key) == reach.setting)?,
                 height: reach.eighty.value,
                 interval: None,
+                runs: Vec::new(),
                 censored: reach.eighty.censored,
             })
         })
@@ -95,13 +98,14 @@ fn of_accuracy(summary: &Summary, task: &str) -> Option<Chart> {
                 seconds: seconds(summary, |setting| *setting == group.setting)?,
                 height: group.value.mean,
                 interval: group.value.interval.map(|ends| (ends.low, ends.high)),
+                runs: runs(summary, group),
                 censored: false,
             })
         })
         .collect();
     let interval = places.iter().any(|own| own.interval.is_some());
     let notes: Vec<String> =
-        interval.then(|| "mean and 95 % t interval over seeds".into()).into_iter().collect();
+        interval.then(|| "mean and 95 % t interval over seeds (small dots)".into()).into_iter().collect();
     let y = Axis {
         label: metric_label(&metric),
         scale: Scale::Linear,
@@ -118,6 +122,17 @@ fn stops_early(summary: &Summary, task: &str) -> bool {
     own.any(|group| matches!(group.stop, Some(Stop::Early(_))))
 }
 
+/// Cost and value of every run of a group, seed by seed.
+fn runs(summary: &Summary, group: &AccuracyGroup) -> Vec<(f64, f64)> {
+    let costs = summary.run_costs.iter().filter(|cost| cost.setting == group.setting);
+    let seconds: Vec<SeedValue> = costs.flat_map(|cost| cost.cpu_seconds.values.iter().copied()).collect();
+    let of = |own: &SeedValue| {
+        let cost = seconds.iter().find(|cost| cost.seed == own.seed)?;
+        Some((cost.value, own.value))
+    };
+    group.value.values.iter().filter_map(of).collect()
+}
+
 /// Mean CPU seconds of the runs of some settings.
 fn seconds(summary: &Summary, is_of: impl Fn(&Setting) -> bool) -> Option<f64> {
     let costs = summary.run_costs.iter().filter(|cost| is_of(&cost.setting));
@@ -132,10 +147,12 @@ fn chart(title: String, of: &str, early: bool, notes: &[String], y: Axis, places
     let (mut low, mut high) = (f64::INFINITY, 0.0f64);
     for own in places {
         let Some(height) = own.height else { continue };
-        (low, high) = (low.min(own.seconds), high.max(own.seconds));
+        let all = own.runs.iter().map(|run| run.0).chain([own.seconds]);
+        (low, high) = all.fold((low, high), |(low, high), seconds| (low.min(seconds), high.max(seconds)));
         let point = Point { x: own.seconds, y: height, interval: own.interval, doubtful: false };
         let series = panels.series(&panel_title(own.setting, several), own.setting);
         series.points.push(point);
+        series.seeds.extend(own.runs.iter().map(|run| vec![*run]));
         // No hollow marker: settings of one architecture are told apart by those.
         series.ring = own.censored.then_some(own.seconds);
     }

@@ -13,6 +13,8 @@ pub(crate) const BORDER: Stroke =
     Stroke { color: (110, 110, 110), opacity: 1.0, width: 1.2, dash: Dash::Solid };
 /// Radius of a seed's dot, in pixels.
 pub(crate) const DOT: f64 = 2.8;
+/// Radius of a seed that has a single value where others have lines.
+const LONE: f64 = 2.4;
 /// Radius of the ring around a chosen point, in pixels.
 const RING: f64 = 10.5;
 /// Widest column of one model at one position, in pixels.
@@ -159,6 +161,12 @@ impl Field {
     fn draw_seed_lines(&self, canvas: &mut Canvas, series: &Series, look: Look) {
         for seed in &series.seeds {
             let line: Vec<Place> = seed.iter().map(|&(x, y)| self.place(x, y)).collect();
+            // Of one value there is no line.
+            if let [only] = line[..]
+                && self.frame.contains(only)
+            {
+                canvas.disc(only, LONE, look.color, 0.45);
+            }
             let stroke = Stroke { opacity: 0.45, ..Stroke::solid(look.color, 1.1) };
             canvas.path_within(self.frame, &line, stroke);
         }

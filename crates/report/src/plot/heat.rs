@@ -72,7 +72,7 @@ fn figure(task: &str, rows: &[&GradientProfile]) -> Option<Figure> {
     }
     draw_key(&mut canvas, bottom + 12.0);
     let svg = canvas.into_svg(&title);
-    Some(Figure { file_name: file_name("gradients-through-training", task), title, svg })
+    Some(Figure { file_name: file_name("gradients-through-training", task), title, subtitle, svg })
 }
 
 fn draw_panel(

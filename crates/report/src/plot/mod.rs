@@ -54,13 +54,16 @@ pub struct Figure {
     pub file_name: String,
     /// What it shows, in one line.
     pub title: String,
+    /// Of what, and how summarised, in one line.
+    pub subtitle: String,
     /// The SVG document, in UTF-8, 900 pixels wide.
     pub svg: String,
 }
 
 impl Figure {
     fn of(file_name: String, chart: &Chart, svg: Option<String>) -> Option<Self> {
-        svg.map(|svg| Self { file_name, title: chart.title.clone(), svg })
+        let (title, subtitle) = (chart.title.clone(), chart.subtitle.clone());
+        svg.map(|svg| Self { file_name, title, subtitle, svg })
     }
 
     fn of_chart(file_name: String, chart: &Chart, palette: &Palette) -> Option<Self> {

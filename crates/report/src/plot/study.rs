@@ -35,7 +35,8 @@ pub(crate) fn figure(summary: &Summary) -> Option<Figure> {
     }
     let title = "Study: tasks against models".to_string();
     let titles = wrap(&title, TITLE * 1.1, WIDTH - 2.0 * EDGE);
-    let subtitles = wrap(&subtitle(summary), SUBTITLE, WIDTH - 2.0 * EDGE);
+    let subtitle = subtitle(summary);
+    let subtitles = wrap(&subtitle, SUBTITLE, WIDTH - 2.0 * EDGE);
     let mut top = EDGE + titles.len() as f64 * TITLE * 1.25 + subtitles.len() as f64 * SUBTITLE * 1.3 + 16.0;
 
     let left = EDGE + TASKS;
@@ -61,7 +62,7 @@ pub(crate) fn figure(summary: &Summary) -> Option<Figure> {
     }
     draw_key(&mut canvas, top + 18.0, left);
     let svg = canvas.into_svg(&title);
-    Some(Figure { file_name: "study.svg".into(), title, svg })
+    Some(Figure { file_name: "study.svg".into(), title, subtitle, svg })
 }
 
 /// The models' names above their columns: smaller before they break, and upright where a word of one would not fit.

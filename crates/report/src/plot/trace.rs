@@ -142,7 +142,7 @@ fn figure(files: &CellFiles, model: &str, layer: u32, name: &str) -> Option<Figu
         canvas.text("key (steps), query downwards", (left, top + side + 18.0), Anchor::Left, font);
     }
     let svg = canvas.into_svg(&title);
-    Some(Figure { file_name: file_name("trace", name), title, svg })
+    Some(Figure { file_name: file_name("trace", name), title, subtitle, svg })
 }
 
 fn draw_signal(canvas: &mut Canvas, field: &Field<'_>, frame: Frame, steps: u64) {

@@ -45,6 +45,7 @@ pub use scaling::{
     FEWEST_LENGTHS, FEWEST_TESTED, Growth, LARGEST_SCATTER, NEGLIGIBLE_BEND, Scaling, Straightness,
 };
 pub use selection::{Candidate, Edge, Selection};
+pub(crate) use selection::{last as trial_score, rate as trial_rate};
 pub(crate) use setting::last_word;
 pub use setting::{Setting, spelled};
 pub use spectra::{Spectrum, SpectrumValue};
@@ -52,6 +53,7 @@ pub use study::{Measure, Study, StudyEntry, StudyRow};
 pub use theory::TheoryProfile;
 pub use throughput::{Disturbance, FEWEST_ROUNDS, ThroughputRow, Visit};
 pub use training::{Selected, Stop};
+pub(crate) use training::{selected, stop};
 
 use crate::plot::place_of;
 use seqbench_record::{Cell, CellFiles, Provenance, Purpose, order};
@@ -151,7 +153,7 @@ pub fn summarise(cells: &[CellFiles]) -> Summary {
 }
 
 /// The order in which cells are stored, but for models: those stand as in every legend.
-fn standing(a: &Cell, b: &Cell) -> Ordering {
+pub(crate) fn standing(a: &Cell, b: &Cell) -> Ordering {
     let place = |cell: &Cell| (place_of(&cell.labels.architecture), cell.labels.architecture.clone());
     a.experiment
         .cmp(&b.experiment)

@@ -104,13 +104,13 @@ fn candidate(rate: f64, cells: &[&CellFiles], metric: &str) -> Candidate {
     }
 }
 
-fn rate(files: &CellFiles) -> Option<f64> {
+pub(crate) fn rate(files: &CellFiles) -> Option<f64> {
     let stated = files.cell.config.pointer("/train/lr").and_then(serde_json::Value::as_f64);
     stated.or_else(|| files.cell.facts.get("learning_rate").copied())
 }
 
 /// The score a trial ended with: its row on the validation stream, else the last point of its curve.
-fn last(files: &CellFiles, metric: &str) -> Option<f64> {
+pub(crate) fn last(files: &CellFiles, metric: &str) -> Option<f64> {
     let mut rows = files
         .scores
         .iter()

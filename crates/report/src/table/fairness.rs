@@ -7,7 +7,7 @@ use crate::summary::{Setting, ThroughputRow};
 const EQUAL: f64 = 1.05;
 
 /// The line; none where nothing is known of two models or more.
-pub(super) fn fairness(rows: &[ThroughputRow]) -> Option<String> {
+pub(crate) fn fairness(rows: &[ThroughputRow]) -> Option<String> {
     let parameters = compared(rows.iter(), |row| row.parameters);
     let states: Vec<&ThroughputRow> = rows.iter().filter(|row| row.state_bytes.is_some()).collect();
     let operations: Vec<&ThroughputRow> = rows.iter().filter(|row| row.operations.is_some()).collect();

@@ -44,6 +44,7 @@ pub use csv::to_csv;
 pub use digest::{digest, summary_digest};
 pub use efficiency::efficiency_table;
 pub use extrapolation::extrapolation_table;
+pub(crate) use fairness::fairness as timed_fairness;
 pub use gradients::gradient_table;
 pub use json::to_json;
 pub use latex::to_latex;
