@@ -5,7 +5,7 @@ mod sweep;
 
 pub(crate) use sweep::{Check, Clean, Merge, Run, Slurm};
 
-pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode};
+pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode, Regression};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -63,10 +63,12 @@ pub(crate) enum Command {
     Cost(Cost),
     /// Say which models fit a length, a memory and a batch, how fast they are and how far they reach, from results.
     Choose(Choose),
+    /// Write results as one self-contained HTML page: claims, figures, tables, methods, and the rows behind every number.
+    Report(Report),
     /// Decide claims: run what is missing, and say which are supported, refuted or inconclusive.
     #[command(after_help = CLAIMS)]
     Claims(Claims),
-    /// Hold the timed rounds of two results against each other: by what ratio the second is slower, with an interval.
+    /// Hold two results of one experiment against each other: what is better, worse, or not told apart, scores and times.
     Compare(Compare),
     /// Weights in, numbers out: make a model's weights, and compute with given ones.
     Model(Model),
@@ -180,6 +182,24 @@ pub(crate) enum Format {
     Latex,
     /// JSON.
     Json,
+}
+
+/// `seqbench report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Results folders, or names of experiments that ran here.
+    #[arg(required = true, value_name = "RESULTS")]
+    pub(crate) results: Vec<String>,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) output: PathBuf,
+    /// Open it in this system's browser.
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Also put the tables of claims and of published numbers into this Markdown document, between lines
+    /// `<!-- claims: begin -->` and `<!-- claims: end -->`, and the same of `published`, whichever it has.
+    #[arg(long, value_name = "DOCUMENT")]
+    pub(crate) splice: Option<PathBuf>,
 }
 
 /// `seqbench claims`.

@@ -118,7 +118,8 @@ fn claims(experiment: &str, own: &[&CellFiles]) -> Finding {
         return finding("claims", Gravity::Error, Some(text), "");
     }
     let text = (!later.is_empty()).then(|| format!("stated after cells ran: {}", list(&later)));
-    let fine = if stated.is_empty() { "no claim is decided here" } else { "as they were stated when cells ran" };
+    let fine =
+        if stated.is_empty() { "no claim is decided here" } else { "as they were stated when cells ran" };
     finding("claims", Gravity::Warning, text, fine)
 }
 

@@ -40,6 +40,7 @@ embedded![
     "initialisation",
     "negative-control",
     "gradients-vs-distance",
+    "recurrent-gain",
     "gradient-spectral-radius",
     "gradient-linear-limit",
     "gradient-forget-bias",

@@ -72,6 +72,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Calibrate(calibrate) => commands::calibrate::run(calibrate),
         Command::Cost(cost) => commands::cost::run(cost, &registry),
         Command::Choose(choose) => commands::choose::run(choose),
+        Command::Report(report) => commands::report::run(report, &registry),
         Command::Claims(claims) => commands::claims::run(claims, arguments.quiet, &registry),
         Command::Compare(compare) => commands::compare::run(compare),
         Command::Bench(bench) => commands::bench::run(bench, &registry),

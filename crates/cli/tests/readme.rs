@@ -58,11 +58,7 @@ fn root() -> PathBuf {
 /// A folder that looks like a checkout to the commands.
 fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("experiments")).unwrap();
-    for entry in std::fs::read_dir(root().join("experiments")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.path().join("experiments").join(path.file_name().unwrap())).unwrap();
-    }
+    copy(&root().join("experiments"), &folder.path().join("experiments"));
     std::fs::create_dir(folder.path().join("examples")).unwrap();
     let example = "examples/batch.safetensors";
     for file in [example, "README.md"] {

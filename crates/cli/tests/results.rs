@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use seqbench_harness::plan::Cell;
 use seqbench_record::{CellFiles, Purpose, Status, Store};
 use seqbench_report::plot::figures;
+use seqbench_report::published::{BUILT_IN, parse};
+use seqbench_report::summary::summarise;
 use seqbench_report::table::{self, Format};
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,6 +32,17 @@ const STUDY: [&str; 12] = [
 
 /// Of these, the ones that stand beside the study's table and not in it: they ask about settings, not architectures.
 const BESIDE: [&str; 2] = ["initialisation", "negative-control"];
+
+/// Experiments that have been given more seeds, for claims, than their committed results have: these are of the first ones.
+const AWAITING: [&str; 7] = [
+    "delayed-recall-vs-lag",
+    "copying-vs-lag",
+    "adding-vs-length",
+    "recall-vs-pairs",
+    "selective-copying",
+    "formal-languages",
+    "gradient-clipping",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -106,7 +120,11 @@ fn study() -> Study {
     let figure = figures(&cells).into_iter().find(|figure| figure.file_name == "study.svg").expect("a study");
     let section =
         format!("![{}]({folder}/study.svg)\n\n{}\n{}", figure.title, table.render(Format::Md), hours(&found));
+    let published = parse("published.toml", BUILT_IN).unwrap();
+    let published = table::published_table(&published, &summarise(&cells));
     let files = vec![
+        (format!("{folder}/published.md"), published.render(Format::Md)),
+        (format!("{folder}/published.csv"), published.render(Format::Csv)),
         (format!("{folder}/study.md"), table.render(Format::Md)),
         (format!("{folder}/study.csv"), table.render(Format::Csv)),
         (format!("{folder}/study.svg"), figure.svg),
@@ -243,7 +261,20 @@ fn committed_results_are_those_of_the_committed_experiments() {
         let plan = seqbench_harness::plan::plan(name, &file, &text, &seqbench::builtin(), &[]).unwrap();
         let planned: BTreeSet<&str> = plan.cells().map(|cell| cell.id.as_str()).collect();
         let found: BTreeSet<&str> = cells.iter().map(|files| files.cell.id.as_str()).collect();
-        assert!(planned == found, "{path} was not made by {file} as it stands");
+        if AWAITING.contains(&name) {
+            let seeds = cells.iter().map(|files| files.cell.labels.seed + 1).max().unwrap();
+            let missing: Vec<_> = plan.cells().filter(|cell| !found.contains(cell.id.as_str())).collect();
+            assert!(!missing.is_empty(), "{name} awaits nothing: take it off the list");
+            let is_new = |cell: &&&Cell| cell.purpose == Purpose::Final && cell.labels.seed >= seeds;
+            assert_eq!(
+                missing.iter().filter(is_new).count(),
+                missing.len(),
+                "{path} lacks more than new seeds"
+            );
+            assert!(found.is_subset(&planned), "{path} was not made by {file} as it stands");
+        } else {
+            assert!(planned == found, "{path} was not made by {file} as it stands");
+        }
         let too_long = plan.cells().filter(|cell| cell.beyond.is_some()).map(|cell| cell.id.as_str());
         let skipped = cells.iter().filter(|files| files.cell.status == Status::Skipped);
         let skipped: BTreeSet<&str> = skipped.map(|files| files.cell.id.as_str()).collect();

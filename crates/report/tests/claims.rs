@@ -204,11 +204,17 @@ fn a_claim_that_was_not_fixed_before_says_so() {
         for files in &mut cells[..count] {
             files.cell.provenance.claims.insert("sides".into(), hash.into());
         }
-        only(own.clone(), &cells).notes
+        let found = only(own.clone(), &cells);
+        let changed = count > 0 && hash != own.hash();
+        assert_eq!(found.outcome, if changed { Outcome::Open } else { Outcome::Supported });
+        found.notes
     };
     assert_eq!(with(&hash, 16), [""; 0]);
     assert_eq!(with(&hash, 12), ["written down after 4 of 16 cells ran: not a prediction"]);
-    assert_eq!(with("0123456789abcdef", 3), ["changed after 3 of 16 cells ran"]);
+    assert_eq!(
+        with("0123456789abcdef", 3),
+        ["changed after 3 of 16 cells ran, which decide nothing of it: `run --fresh`"]
+    );
     // Layout and comments are not what a claim says; a margin is.
     let text = format!(
         "# A comment.\n{HEAD}\n\n[test]\nwhat = \"accuracy\"\nby = 0.5\n\

@@ -112,15 +112,25 @@ pub(crate) struct Choose {
 /// `seqbench compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Results that were measured first: a folder, or the name of an experiment.
+    /// Results that were there first: a folder, or the name of an experiment.
     #[arg(value_name = "FIRST")]
     pub(crate) first: String,
-    /// Results that were measured then.
+    /// Results that are new.
     #[arg(value_name = "SECOND")]
     pub(crate) second: String,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// End with exit code 1 where something is shown to be worse.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) fail_on: Option<Regression>,
+}
+
+/// What a comparison may fail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Regression {
+    /// A score shown to be lower, more runs that diverge, or a time shown to be more than 5 % longer.
+    Regression,
 }
 
 /// Bytes, with a decimal or a binary unit.

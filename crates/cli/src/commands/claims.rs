@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Claims, quiet: bool, registry: &Registry) -> Outco
             }
             // Of the rest of the family what stands is read.
             decide_in(&claims, registry, |experiment| {
-                let default = Path::new("runs").join(experiment);
+                let default = Path::new("runs").join(stem(experiment));
                 Ok(folders
                     .get(experiment)
                     .cloned()
@@ -57,15 +57,12 @@ pub(crate) fn run(arguments: &Claims, quiet: bool, registry: &Registry) -> Outco
 }
 
 /// Decides claims by what lies in a folder of results folders: `DIR/<experiment>`, or the one machine's below it.
-pub(crate) fn decisions(
-    claims: &[Claim],
-    folder: &Path,
-    registry: &Registry,
-) -> Result<Vec<Decision>, Failure> {
-    decide_in(claims, registry, |experiment| below(&folder.join(name_of(Path::new(experiment)))))
+fn decisions(claims: &[Claim], folder: &Path, registry: &Registry) -> Result<Vec<Decision>, Failure> {
+    decide_in(claims, registry, |experiment| below(&folder.join(stem(experiment))))
 }
 
-fn decide_in(
+/// Decides claims, each by the results folder that `find` gives for its experiment, or none.
+pub(crate) fn decide_in(
     claims: &[Claim],
     registry: &Registry,
     find: impl Fn(&str) -> Result<Option<PathBuf>, Failure>,
@@ -81,6 +78,11 @@ fn decide_in(
         }
     }
     Ok(decide(claims, &|experiment| cells.get(experiment).cloned().unwrap_or_default()))
+}
+
+/// The name of an experiment that may be given by its file.
+fn stem(experiment: &str) -> String {
+    experiment.strip_suffix(".toml").map_or_else(|| experiment.to_owned(), |path| name_of(Path::new(path)))
 }
 
 /// The results folder there is; none where nothing is.
@@ -105,7 +107,7 @@ fn below(folder: &Path) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// The cells of the experiment that a folder keeps; what an earlier version of it left there takes no part.
-fn read(folder: &Path, registry: &Registry) -> Result<Vec<CellFiles>, Failure> {
+pub(crate) fn read(folder: &Path, registry: &Registry) -> Result<Vec<CellFiles>, Failure> {
     let store = Store::open(folder);
     match Stored::read(folder)? {
         Some(stored) => cells_of(&stored.plan(&[], registry)?, &store),

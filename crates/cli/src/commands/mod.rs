@@ -14,6 +14,7 @@ pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod model;
 pub(crate) mod plot;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod slurm;
 pub(crate) mod status;

@@ -44,7 +44,7 @@ fn joined(tables: &[table::Table], format: table::Format) -> String {
 }
 
 /// One array of tables, so that a program reads one document.
-fn json(tables: &[table::Table]) -> Result<String, Failure> {
+pub(crate) fn json(tables: &[table::Table]) -> Result<String, Failure> {
     let parsed: Result<Vec<serde_json::Value>, _> =
         tables.iter().map(|table| serde_json::from_str(&table.render(table::Format::Json))).collect();
     let parsed = parsed.context("a table is no JSON")?;

@@ -143,7 +143,12 @@ fn open(claim: &Claim) -> Decision {
 
 fn examine(claim: &Claim, cells: &[CellFiles]) -> Found {
     let mut decision = open(claim);
-    decision.notes.extend(registration(claim, cells));
+    let (note, changed) = registration(claim, cells);
+    decision.notes.extend(note);
+    if changed {
+        // What was found may be why it was changed.
+        return Found { decision, p: None, effect: None };
+    }
     let examined = match &claim.test {
         Test::Sides { quantity, of, direction, than, by, paired } => {
             sides(claim, quantity, [of, than], *direction, *by, *paired, cells, &mut decision)
@@ -306,23 +311,20 @@ fn plain(side: &Side) -> Vec<f64> {
     side.values.iter().map(|seed| seed.value).collect()
 }
 
-/// What is to be said of when the claim was fixed.
-fn registration(claim: &Claim, cells: &[CellFiles]) -> Option<String> {
+/// What is to be said of when the claim was fixed, and whether it has changed since.
+fn registration(claim: &Claim, cells: &[CellFiles]) -> (Option<String>, bool) {
     let hash = claim.hash();
-    let recorded = |files: &&CellFiles| files.cell.provenance.claims.get(&claim.name).cloned();
-    let (mut later, mut changed) = (0, 0);
-    for files in cells {
-        match recorded(&files) {
-            None => later += 1,
-            Some(own) if own != hash => changed += 1,
-            Some(_) => {}
-        }
-    }
-    match (later, changed) {
+    let recorded: Vec<Option<&String>> =
+        cells.iter().map(|files| files.cell.provenance.claims.get(&claim.name)).collect();
+    let later = recorded.iter().filter(|own| own.is_none()).count();
+    let changed = recorded.iter().flatten().filter(|own| ***own != hash).count();
+    let all = cells.len();
+    let note = match (later, changed) {
         (0, 0) => None,
-        (later, 0) => {
-            Some(format!("written down after {later} of {} cells ran: not a prediction", cells.len()))
-        }
-        (_, changed) => Some(format!("changed after {changed} of {} cells ran", cells.len())),
-    }
+        (_, 0) => Some(format!("written down after {later} of {all} cells ran: not a prediction")),
+        _ => Some(format!(
+            "changed after {changed} of {all} cells ran, which decide nothing of it: `run --fresh`"
+        )),
+    };
+    (note, changed > 0)
 }

@@ -28,7 +28,7 @@ impl Visited {
 
     /// Where the ratio may lie: on the logarithms, Student's t of visits as the unit of observation, both runs of one variance.
     /// Three visits may agree by luck, so that variance is at least `pooled`, that of all quantities of both runs (see
-    /// [`pooled`]).
+    /// [`pool`]).
     pub fn interval(&self, pooled: Pooled) -> Option<Interval> {
         let own = pool([self]);
         let weight = 1.0 / self.first.len() as f64 + 1.0 / self.second.len() as f64;

@@ -118,8 +118,9 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
         what: "interquartile mean".into(),
         length: None,
         n: None,
-        sides: [(own.first, own.first_interval), (own.second, own.second_interval)]
-            .map(|(value, ends)| change(Some(value), ends)),
+        sides: [(own.first, own.first_interval), (own.second, own.second_interval)].map(|(value, ends)| {
+            Cell { text: number::short(value), values: change(Some(value), ends).values }
+        }),
         change: change(Some(own.difference), own.interval),
         test: own.test,
         same_facts: None,
