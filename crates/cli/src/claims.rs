@@ -21,6 +21,7 @@ embedded![
     "clipping-cures-explosion",
     "clipping-cures-no-vanishing",
     "lstm-keeps-gradients-longer",
+    "lstm-keeps-gradients-longer-orthogonal",
     "lstm-forget-bias-keeps-gradients",
     "lstm-outreaches-rnn-recall",
     "lstm-outreaches-rnn-adding",

@@ -122,10 +122,11 @@ fn published(results: &[Results]) -> Result<Option<Table>, Failure> {
 fn spliced(document: &Path, decisions: &[Decision], published: Option<&Table>) -> Result<(), Failure> {
     let path = document.display();
     let old = std::fs::read_to_string(document).with_context(|| format!("cannot read {path}"))?;
-    let sections = [
-        ("claims", Some(claims_table(decisions)).filter(|table| !table.rows.is_empty())),
-        ("published", published.cloned()),
-    ];
+    let mut claims = claims_table(decisions);
+    // What each rests on stands on the page; the last note says what the columns are.
+    claims.notes = claims.notes.split_off(claims.notes.len().saturating_sub(1));
+    let sections =
+        [("claims", Some(claims).filter(|table| !table.rows.is_empty())), ("published", published.cloned())];
     let (mut new, mut found) = (old.clone(), false);
     for (name, table) in sections {
         if !old.contains(&format!("<!-- {name}: begin -->")) {

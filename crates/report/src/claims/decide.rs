@@ -121,6 +121,11 @@ impl Claim {
 }
 
 fn open(claim: &Claim) -> Decision {
+    let (margin, unit) = match &claim.test {
+        Test::Sides { quantity, by, .. } => (*by, quantity.unit()),
+        Test::Number { quantity, .. } => (0.0, quantity.unit()),
+        Test::Exponent { .. } | Test::Fact { .. } => (0.0, ""),
+    };
     Decision {
         name: claim.name.clone(),
         claim: claim.claim.clone(),
@@ -131,8 +136,8 @@ fn open(claim: &Claim) -> Decision {
         sides: Vec::new(),
         effect: None,
         interval: None,
-        unit: String::new(),
-        margin: 0.0,
+        unit: unit.into(),
+        margin,
         confidence: claim.confidence,
         p: None,
         adjusted: None,
@@ -216,7 +221,6 @@ fn sides(
     decision.effect = mean(&differences);
     decision.interval =
         if paired { t_interval(&differences, claim.confidence) } else { welch(&a, &b, claim.confidence) };
-    (decision.margin, decision.unit) = (by, quantity.unit().into());
     let pooled = |values: &[f64]| standard_deviation(values).unwrap_or(0.0).powi(2);
     let deviation = ((pooled(&a) + pooled(&b)) / 2.0).sqrt();
     let effect = decision.effect.map(|effect| (effect - margin, deviation)).filter(|_| !paired);
@@ -239,7 +243,6 @@ fn number(
     decision.effect = mean(&values).map(|mean| mean - than);
     decision.interval = t_interval(&values, claim.confidence)
         .map(|interval| Interval { low: interval.low - than, high: interval.high - than });
-    decision.unit = quantity.unit().into();
     decision.sides = vec![own];
     Ok((Some(p), None))
 }

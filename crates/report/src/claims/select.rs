@@ -49,6 +49,10 @@ pub(super) fn passes(cell: &Cell, filter: &Filter) -> bool {
 
 /// A filter in words, the model first.
 pub(super) fn words(filter: &Filter) -> String {
+    let spelled = |value: &Value| match value {
+        Value::Array(any) => any.iter().map(spelled).collect::<Vec<_>>().join(", "),
+        value => spelled(value),
+    };
     let model = filter.get("model").map(spelled);
     let rest = filter
         .iter()

@@ -66,13 +66,16 @@ fn claim(own: &Decision, anchor: &str, told: &[Told<'_>], cells: &Cells<'_>) -> 
                 @if !own.source.is_empty() { dt { "source" } dd { (linked(&own.source)) } }
                 dt { "test" } dd { (own.test) }
                 @if !own.experiment.is_empty() { dt { "experiment" } dd { @match chapter { Some(told) => a href={ "#" (told.anchor) } { (own.experiment) }, None => (own.experiment) } } }
-                dt { "effect" } dd { (effect(own)) }
-                dt { "margin" } dd { (strip::plain(own.margin)) (unit(own)) }
-                dt { "p" } dd { (number(own.p)) "; adjusted " (number(own.adjusted)) "; threshold " (plain_share(1.0 - own.confidence)) }
-                dt { "seeds" }
-                dd {
-                    (seeds(own))
-                    @if let Some(needed) = own.seeds_needed { "; about " (needed) " a side would decide it" }
+                @if own.effect.is_some() { dt { "effect" } dd { (effect(own)) } }
+                @if own.margin > 0.0 { dt { "margin" } dd { (strip::plain(own.margin)) (unit(own)) } }
+                @if own.p.is_some() {
+                    dt { "p" }
+                    dd { (number(own.p)) "; adjusted " (number(own.adjusted)) "; threshold " (plain_share(1.0 - own.confidence)) }
+                    dt { "seeds" }
+                    dd {
+                        (seeds(own))
+                        @if let Some(needed) = own.seeds_needed { "; about " (needed) " a side would decide it" }
+                    }
                 }
             }
             @if !own.notes.is_empty() { ul class="notes" { @for note in &own.notes { li { (note) } } } }

@@ -22,9 +22,10 @@ pub fn claims_table(decisions: &[Decision]) -> Table {
         column("seeds", Align::Right, Show::Always, &["seeds", "seeds_needed"], seeds),
         column("test", Align::Left, Show::Never, &["test"], |row: &Decision| word(&row.test)),
         column("source", Align::Left, Show::Never, &["source"], |row: &Decision| word(&row.source)),
-        column("experiment", Align::Left, Show::Never, &["experiment"], |row: &Decision| {
+        column("decided by", Align::Left, Show::Always, &["experiment"], |row: &Decision| {
             word(&row.experiment)
-        }),
+        })
+        .secondary(),
         column("notes", Align::Left, Show::Never, &["notes"], |row: &Decision| word(&row.notes.join("; "))),
     ];
     let mut notes: Vec<String> = decisions
