@@ -1,7 +1,7 @@
 //! Runs under the limits of a machine: a disk that takes no more, too little memory, a place where nothing can be written.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod support;
 
