@@ -38,7 +38,7 @@ fn scores(comparison: &Comparison) -> Table {
     let settings: Vec<&Setting> = rows.iter().map(|row| &row.setting).collect();
     let mut columns = build::setting_columns(&settings, |row: &Row| &row.setting);
     columns.extend([
-        column("of", Align::Left, Show::Always, &["of"], |row: &Row| word(&row.what)),
+        column("of", Align::Left, Show::Always, &["of"], |row: &Row| word(&row.what)).secondary(),
         column("length", Align::Right, Show::Never, &["evaluated_length"], |row: &Row| {
             row.length.map_or(word(""), integer)
         }),
@@ -241,8 +241,8 @@ fn times(comparison: &Comparison) -> Table {
     }
     if !rows.is_empty() {
         table.notes.push(format!(
-            "Worse: the interval (at equal pace, where there is one) lies above 1 by more than {} %; better: below 1/{}. \
-             Disturbed rows show nothing. Intervals of times are not corrected for their number.",
+            "Worse: the interval at equal pace lies above 1 by more than {} %; better: below 1/{}. Disturbed rows, and those without \
+             a pace, show nothing. Intervals of times are not corrected for their number.",
             rounded(100.0 * comparison.limits.time),
             rounded(1.0 + comparison.limits.time)
         ));
