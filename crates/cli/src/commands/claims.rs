@@ -62,7 +62,7 @@ fn decisions(claims: &[Claim], folder: &Path, registry: &Registry) -> Result<Vec
 }
 
 /// Decides claims, each by the results folder that `find` gives for its experiment, or none.
-pub(crate) fn decide_in(
+fn decide_in(
     claims: &[Claim],
     registry: &Registry,
     find: impl Fn(&str) -> Result<Option<PathBuf>, Failure>,

@@ -2,7 +2,7 @@
 
 use crate::arguments::Report;
 use crate::claims::built_in;
-use crate::commands::claims::{decide_in, read};
+use crate::commands::claims::read;
 use crate::experiments::find_results;
 use crate::failure::{Failure, Outcome};
 use crate::stored::{Stored, name_of};
@@ -11,7 +11,7 @@ use anyhow::Context;
 use seqbench_core::Registry;
 use seqbench_harness::checkpoint::write_whole;
 use seqbench_record::{CellFiles, RealDisk};
-use seqbench_report::claims::Decision;
+use seqbench_report::claims::{Decision, decide};
 use seqbench_report::page::{Chapter, Page, html, splice};
 use seqbench_report::published::{BUILT_IN, parse};
 use seqbench_report::summary::summarise;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Report, registry: &Registry) -> Outcome {
         .iter()
         .map(|argument| one(&find_results(argument)?, registry))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let decisions = decisions(&results, registry)?;
+    let decisions = decisions(&results)?;
     let published = published(&results)?;
     fn chapter(own: &Results) -> Chapter<'_> {
         let Results { name, folder, cells, toml, question, expectation } = own;
@@ -97,11 +97,11 @@ fn one(folder: &Path, registry: &Registry) -> Result<Results, Failure> {
 }
 
 /// The built-in claims that these results decide, corrected over all built-in ones.
-fn decisions(results: &[Results], registry: &Registry) -> Result<Vec<Decision>, Failure> {
-    let folder =
-        |experiment: &str| results.iter().find(|own| own.name == experiment).map(|own| own.folder.clone());
-    let mut decisions = decide_in(&built_in()?, registry, |experiment| Ok(folder(experiment)))?;
-    decisions.retain(|decision| folder(&decision.experiment).is_some());
+fn decisions(results: &[Results]) -> Result<Vec<Decision>, Failure> {
+    let of = |experiment: &str| results.iter().find(|own| own.name == experiment);
+    let cells = |experiment: &str| of(experiment).map_or_else(Vec::new, |own| own.cells.clone());
+    let mut decisions = decide(&built_in()?, &cells);
+    decisions.retain(|decision| of(&decision.experiment).is_some());
     Ok(decisions)
 }
 
