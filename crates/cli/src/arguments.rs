@@ -3,7 +3,7 @@
 mod efficiency;
 mod sweep;
 
-pub(crate) use sweep::{Check, Clean, Merge, Run, Slurm};
+pub(crate) use sweep::{Check, Clean, Merge, Pack, Run, Slurm};
 
 pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode, Regression};
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Remove from a results folder what is no result: remains of killed runs, and on request stale cells.
     Clean(Clean),
+    /// Put the cells of a results folder into few files, to keep it or to hand it on; every command reads them as before.
+    Pack(Pack),
     /// Write the scripts that run an experiment as a Slurm job array, one shard a task, and merge it.
     Slurm(Slurm),
     /// Print the tables of results.

@@ -64,6 +64,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Status(status) => commands::status::run(status, &registry),
         Command::Merge(merge) => commands::merge::run(merge, &registry),
         Command::Check(check) => commands::check::run(check, &registry),
+        Command::Pack(pack) => commands::pack::run(pack),
         Command::Clean(clean) => commands::clean::run(clean, &registry),
         Command::Slurm(slurm) => commands::slurm::run(slurm, &registry),
         Command::Table(table) => commands::table::run(table, &registry),

@@ -7,7 +7,6 @@ use seqbench_harness::plan::{Cell, Experiment};
 use seqbench_harness::run::Filter;
 use seqbench_record::{CellFiles, Purpose, Status, Store};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 /// How a cell stands.
@@ -172,7 +171,7 @@ impl<'a> Survey<'a> {
         let kept =
             |entry: &&Entry<'_>| entry.state.is_wanting() && store.unfinished_path(&entry.cell.id).is_file();
         let unfinished = entries.iter().filter(kept).map(|entry| entry.cell.id.clone()).collect();
-        Ok(Survey { entries, stale: stale(experiment, store.root())?, unfinished })
+        Ok(Survey { entries, stale: stale(experiment, store)?, unfinished })
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -239,23 +238,11 @@ fn of_found(found: Option<&CellFiles>, cell: &Cell, retry_failed: bool) -> (Stat
 }
 
 /// Cells in a results folder that are none of the plan's, whole or not.
-fn stale(experiment: &Experiment, folder: &Path) -> anyhow::Result<Vec<String>> {
-    let folder = folder.join("cells");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
+fn stale(experiment: &Experiment, store: &Store) -> anyhow::Result<Vec<String>> {
     let planned: BTreeSet<&str> = experiment.cells().map(|cell| cell.id.as_str()).collect();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        let name = entry.with_context(|| format!("cannot list {}", folder.display()))?.file_name();
-        let name = name.to_string_lossy().into_owned();
-        // Hidden ones are a write under way.
-        if !name.starts_with('.') && !planned.contains(name.as_str()) {
-            found.push(name);
-        }
-    }
-    found.sort();
-    Ok(found)
+    let found =
+        store.ids().with_context(|| format!("cannot list the cells in {}", store.root().display()))?;
+    Ok(found.into_iter().filter(|id| !planned.contains(id.as_str())).collect())
 }
 
 /// How long cells took against what was predicted.

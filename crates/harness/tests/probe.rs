@@ -38,7 +38,7 @@ fn gradients_at_init(task: &str, rho: f64, layers: usize) -> Vec<ProfileRow> {
 /// (distance, log10 of the norm, log10 relative to the nearest) of one layer's geometric means at initialisation.
 fn profile(rho: f64, layers: usize, wrt: &str, layer: u32) -> Vec<(usize, f64, f64)> {
     let rows = gradients_at_init("echo", rho, layers);
-    let chosen = |row: &&ProfileRow| row.wrt == wrt && row.layer == layer && row.summary == "geometric_mean";
+    let chosen = |row: &&ProfileRow| row.wrt == wrt && row.layer == layer;
     let rows: Vec<_> = rows.iter().filter(chosen).collect();
     assert!(rows.iter().all(|row| row.stage == "init" && row.trusted));
     rows.iter().map(|row| (row.distance as usize, row.log10_norm, row.log10_relative)).collect()
@@ -139,7 +139,7 @@ impl Generated for RaggedEcho {
 fn rows_of_different_lengths_are_each_probed_from_their_own_end() {
     let rows = gradients_at_init("ragged", 0.75, 1);
     for (wrt, nearest) in [("input", 0), ("state", 1)] {
-        let own = |row: &&ProfileRow| row.wrt == wrt && row.summary == "geometric_mean";
+        let own = |row: &&ProfileRow| row.wrt == wrt;
         // Up to where the shortest of the five rows reaches, so that the same rows are summarised.
         for row in rows.iter().filter(own).filter(|row| row.distance <= LAG as u64 - 4) {
             let expected = (row.distance - nearest) as f64 * 0.75f64.log10();
@@ -156,7 +156,7 @@ fn norms_too_small_for_a_double_are_not_trusted() {
     spec.measure.accuracy = None;
     spec.measure.gradients = gradients(&[Stage::Init], None);
     let rows = run(&spec).unwrap().profiles;
-    for row in rows.iter().filter(|row| row.wrt == "input" && row.summary == "median") {
+    for row in rows.iter().filter(|row| row.wrt == "input") {
         assert_eq!(row.trusted, row.distance < 950, "{row:?}");
     }
 }

@@ -2,9 +2,10 @@
 //! not, one is kept, the same one in whatever order the folders come.
 
 use crate::error::{Error, Result};
+use crate::files::encode;
 use crate::schema::{CellFiles, Provenance, Purpose, Status};
-use crate::store::{Store, encode};
-use std::collections::BTreeMap;
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The same cell in two folders, with other values.
@@ -87,18 +88,18 @@ fn differs(a: &CellFiles, b: &CellFiles) -> Result<Option<String>> {
         return Ok(None);
     }
     let (a, b) = (deterministic(a)?, deterministic(b)?);
-    let names: std::collections::BTreeSet<&&str> = a.keys().chain(b.keys()).collect();
-    let other = names.into_iter().find(|name| a.get(**name) != b.get(**name));
-    Ok(other.map(|name| (*name).to_owned()))
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let other = names.into_iter().find(|name| a.get(*name) != b.get(*name));
+    Ok(other.cloned())
 }
 
-fn deterministic(files: &CellFiles) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+fn deterministic(files: &CellFiles) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut bare = files.clone();
     bare.cell.provenance = Provenance::default();
     bare.timings.clear();
     bare.memory.clear();
     bare.conditions.clear();
-    Ok(encode(&bare)?.into_iter().filter(|(name, _)| *name != "digests").collect())
+    Ok(encode(&bare)?.into_iter().filter(|(name, _)| name != "digests").collect())
 }
 
 /// Whether the first of two that agree is kept: one that ran before one that did not, then the lesser by its bytes.

@@ -1,8 +1,8 @@
-//! Rows as CSV text and back, bit for bit: numbers as the shortest digits that read back the same, `-inf`,
-//! `inf` and `NaN` spelled out.
+//! Rows as CSV text and back, bit for bit but for columns that are [`rounded`]: numbers as the shortest digits that read
+//! back the same, `-inf`, `inf` and `NaN` spelled out.
 
 use crate::{Error, Result};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 use std::path::Path;
 
 /// CSV text of rows, with a header; empty for no rows.
@@ -51,6 +51,13 @@ pub fn from_csv<T: Serialize + DeserializeOwned>(bytes: &[u8], path: &Path) -> R
     Ok(rows)
 }
 
+/// A number with seven significant digits: of what went through single precision, and of a logarithm, the others say
+/// nothing, and would be half of the file.
+pub(crate) fn rounded<S: Serializer>(value: &f64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let short = if value.is_finite() { format!("{value:.6e}").parse().unwrap_or(*value) } else { *value };
+    serializer.serialize_f64(short)
+}
+
 /// The message without the position, which the error carries itself.
 fn plain(error: &csv::Error) -> String {
     match error.kind() {
@@ -65,7 +72,7 @@ fn plain(error: &csv::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ProfileRow, ScoreRow, TimingRow};
+    use crate::{CurveRow, ProfileRow, ScoreRow, TimingRow};
     use proptest::prelude::*;
 
     fn score(value: f64, lag: Option<u64>, metric: &str) -> ScoreRow {
@@ -99,9 +106,11 @@ mod tests {
                 layer: 1,
                 wrt: "state".into(),
                 distance: 100,
-                summary: "geometric_mean".into(),
                 log10_norm: f64::NEG_INFINITY,
                 log10_relative: f64::NAN,
+                log10_q10: f64::NEG_INFINITY,
+                log10_median: 1e-300,
+                log10_q90: 0.1,
                 trusted: false,
             },
             ProfileRow {
@@ -109,15 +118,27 @@ mod tests {
                 layer: 0,
                 wrt: "input".into(),
                 distance: 0,
-                summary: "q10".into(),
                 log10_norm: -0.0,
                 log10_relative: f64::INFINITY,
+                log10_q10: -1.5,
+                log10_median: -0.0,
+                log10_q90: 308.25,
                 trusted: true,
             },
         ];
         let back: Vec<ProfileRow> = from_csv(&to_csv(&rows).unwrap(), Path::new("x")).unwrap();
         assert!(back[0].log10_relative.is_nan());
         assert_eq!(format!("{back:?}"), format!("{rows:?}"));
+    }
+
+    #[test]
+    fn what_is_plotted_has_seven_digits() {
+        let row = |value| CurveRow { step: 3, metric: "train_loss".into(), value };
+        let values = [std::f64::consts::LN_2, -1.0 / 3.0e9, 1_234_567_890.0, 0.1, 5e-324];
+        let text = String::from_utf8(to_csv(&values.map(row)).unwrap()).unwrap();
+        let written: Vec<_> =
+            text.lines().skip(1).filter_map(|line| line.rsplit_once(',')).map(|(_, value)| value).collect();
+        assert_eq!(written, ["0.6931472", "-3.333333e-10", "1234568000.0", "0.1", "5e-324"]);
     }
 
     #[test]

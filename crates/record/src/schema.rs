@@ -3,12 +3,18 @@
 //! Deterministic facts (`score`, `curve`, `profile`, `spectrum`, `trace`, and every field of [`Cell`] but `provenance`) never share
 //! a file with timed ones (`timing`, `memory`): the same configuration, binary and instruction set gives the
 //! same bytes in the first, and never the same bytes in the second.
+//!
+//! What is plotted rather than tested (`curve`, `profile`, `spectrum`, `trace`) is written with seven significant digits.
 
+use crate::rows::rounded;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Version of this schema. Part of every cell's identity: a change here makes every cell a new one.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Version of this schema. Files of an older one are read where every file in the cell still has its layout:
+///
+/// 1. `profile.csv` had a row for each summary.
+/// 2. `profile.csv` has a row for each distance.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// How a cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +93,7 @@ pub struct Cell {
     pub schema: u32,
     /// Version of the numerics: bumped when the same configuration computes other values.
     pub numerics: u32,
-    /// Identity: hash of the resolved configuration, schema and numerics.
+    /// Identity: hash of the resolved configuration and numerics.
     pub id: String,
     /// Identity of the group (architecture, setting, task, length) it belongs to.
     pub group: String,
@@ -165,10 +171,12 @@ pub struct CurveRow {
     /// layer as `saturation:layers.0:h`.
     pub metric: String,
     /// The value.
+    #[serde(serialize_with = "rounded")]
     pub value: f64,
 }
 
-/// One row of `profile.csv`: the norm of a per-sample loss gradient at a distance from the scored step.
+/// One row of `profile.csv`: norms of per-sample loss gradients at a distance from the scored step, over the samples that
+/// reach it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileRow {
     /// `init`, `end`, `step-<n>`, or `checkpoint` for weights from a file.
@@ -180,12 +188,21 @@ pub struct ProfileRow {
     pub wrt: String,
     /// Distance in steps from the scored step.
     pub distance: u64,
-    /// Which summary over samples: `geometric_mean`, `q10`, `median`, `q90`.
-    pub summary: String,
-    /// log10 of the Euclidean norm; `-inf` for an exact zero.
+    /// log10 of the geometric mean of the Euclidean norms; `-inf` for an exact zero.
+    #[serde(serialize_with = "rounded")]
     pub log10_norm: f64,
-    /// log10 of the norm over that at distance 0 of the same curve.
+    /// log10 of that mean over the one at the nearest distance of the same curve.
+    #[serde(serialize_with = "rounded")]
     pub log10_relative: f64,
+    /// log10 of the first decile of the norms.
+    #[serde(serialize_with = "rounded")]
+    pub log10_q10: f64,
+    /// log10 of their median.
+    #[serde(serialize_with = "rounded")]
+    pub log10_median: f64,
+    /// log10 of their last decile.
+    #[serde(serialize_with = "rounded")]
+    pub log10_q90: f64,
     /// Whether the value stands clear of rounding.
     pub trusted: bool,
 }
@@ -205,8 +222,10 @@ pub struct SpectrumRow {
     /// Which, from the largest.
     pub index: u32,
     /// The value, or its real part.
+    #[serde(serialize_with = "rounded")]
     pub re: f64,
     /// Imaginary part.
+    #[serde(serialize_with = "rounded")]
     pub im: f64,
 }
 
@@ -224,6 +243,7 @@ pub struct TraceRow {
     /// Unit, from 0; the key's step of an attention weight.
     pub unit: u32,
     /// The value.
+    #[serde(serialize_with = "rounded")]
     pub value: f64,
 }
 

@@ -1,26 +1,23 @@
-//! The store: one folder a cell under `<root>/cells`, which appears whole or not at all.
+//! The store: one folder a cell under `<root>/cells`, which appears whole or not at all, or all cells in `cells/packed`.
 //!
 //! A cell is built in a temporary sibling, synced and renamed into place. A cell that is replaced steps aside
 //! first, to `.old-<id>`, where readers still find it until the new one stands: whenever the process dies, a
 //! reader sees the old cell or the new one.
 
 use crate::claim::Claim;
+use crate::files::{self, CELL};
+use crate::folder::{Folder, damaged, io_error, is_plain, optional};
+use crate::pack::{self, PACKED};
 use crate::{
-    Cell, CellFiles, Disk, Error, RealDisk, Result, SCHEMA_VERSION, Status,
-    identity::sha256,
-    order, rows,
+    Cell, CellFiles, Disk, Error, RealDisk, Result, SCHEMA_VERSION, Status, order,
     temporary::{self, PREFIX as TEMPORARY},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-const CELL: &str = "cell.json";
-const DIGESTS: &str = "digests";
 /// Folder of claims.
 const CLAIMS: &str = "claims";
 /// Folder of unfinished cells.
@@ -34,6 +31,8 @@ const OLD: &str = ".old-";
 pub struct Store {
     root: PathBuf,
     disk: Arc<dyn Disk>,
+    /// What [`Store::packed`] has read.
+    pack: Arc<Mutex<Option<Arc<BTreeMap<String, CellFiles>>>>>,
 }
 
 /// What a folder of cells holds.
@@ -53,7 +52,7 @@ impl Store {
 
     /// As [`Store::open`], through a [`Disk`] of the caller's.
     pub fn with_disk(root: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
-        Self { root: root.into(), disk }
+        Self { root: root.into(), disk, pack: Arc::default() }
     }
 
     /// The root folder.
@@ -83,7 +82,7 @@ impl Store {
     /// Text of `experiment.toml`, where there is one.
     pub fn experiment(&self) -> Result<Option<String>> {
         let path = self.root.join("experiment.toml");
-        match self.read_optional(&path)? {
+        match optional(&*self.disk, &path)? {
             None => Ok(None),
             Some(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text)),
@@ -94,9 +93,7 @@ impl Store {
 
     /// Name of the experiment that its cells are of, as the first that reads well says.
     pub fn experiment_name(&self) -> Option<String> {
-        let names = self.disk.list(&self.cells_dir()).ok()?;
-        let mut ids = names.iter().filter(|name| is_plain(name));
-        ids.find_map(|id| Some(self.read(id).ok()??.cell.experiment))
+        self.ids().ok()?.iter().find_map(|id| Some(self.read(id).ok()??.cell.experiment))
     }
 
     /// Writes a cell, in place of one with the same identity.
@@ -107,16 +104,20 @@ impl Store {
     /// or the new cell.
     pub fn write(&self, files: &CellFiles) -> Result<()> {
         check(&files.cell)?;
-        let id = &files.cell.id;
-        let (cells, target) = (self.cells_dir(), self.cell_dir(id));
-        let old = cells.join(format!("{OLD}{id}"));
-        let temporary = cells.join(temporary::name(id, std::process::id()));
+        self.place(&files.cell.id, &files::encode(files)?)
+    }
+
+    /// Puts a folder of files among the cells, in place of one of the same name.
+    fn place(&self, name: &str, contents: &[(String, Vec<u8>)]) -> Result<()> {
+        let (cells, target) = (self.cells_dir(), self.cell_dir(name));
+        let old = cells.join(format!("{OLD}{name}"));
+        let temporary = cells.join(temporary::name(name, std::process::id()));
         self.disk.create_dir_all(&cells).map_err(io_error("create", &cells))?;
         self.remove(&temporary)?;
         self.disk.create_dir_all(&temporary).map_err(io_error("create", &temporary))?;
-        for (name, bytes) in encode(files)? {
-            let path = temporary.join(name);
-            self.disk.write_file(&path, &bytes).map_err(io_error("write", &path))?;
+        for (file, bytes) in contents {
+            let path = temporary.join(file);
+            self.disk.write_file(&path, bytes).map_err(io_error("write", &path))?;
         }
         self.disk.sync_dir(&temporary).map_err(io_error("sync", &temporary))?;
         let replaces = self.exists(&target)?;
@@ -205,10 +206,21 @@ impl Store {
     /// # Errors
     /// [`Error::Io`] where the disk refuses.
     pub fn delete(&self, id: &str) -> Result<()> {
+        self.delete_folder(id)?;
+        if let Some(pack) = self.packed()?
+            && pack.contains_key(id)
+        {
+            let others: Vec<&CellFiles> = pack.values().filter(|files| files.cell.id != id).collect();
+            self.place_pack(&others)?;
+        }
+        Ok(())
+    }
+
+    fn delete_folder(&self, name: &str) -> Result<()> {
         let cells = self.cells_dir();
-        let aside = cells.join(temporary::name(id, std::process::id()));
-        for folder in [self.cell_dir(id), cells.join(format!("{OLD}{id}"))] {
-            if is_plain(id) && self.exists(&folder)? {
+        let aside = cells.join(temporary::name(name, std::process::id()));
+        for folder in [self.cell_dir(name), cells.join(format!("{OLD}{name}"))] {
+            if is_plain(name) && self.exists(&folder)? {
                 self.remove(&aside)?;
                 self.disk.rename(&folder, &aside).map_err(io_error("rename", &folder))?;
                 self.disk.sync_dir(&cells).map_err(io_error("sync", &cells))?;
@@ -216,6 +228,44 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Puts all cells into the few files of `cells/packed`, where every reader finds them as before: a folder a cell is what
+    /// many processes can write at once, and a burden to a version control system and a file server. To be called while no
+    /// run goes on in this folder. Returns how many cells are packed.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where a cell does not read well, [`Error::Unwritable`] where rows of one kind differ in their
+    /// columns (older ones have fewer), [`Error::Io`] where the disk refuses. No cell is lost: its folder goes after the
+    /// pack stands.
+    pub fn pack(&self) -> Result<usize> {
+        let cells = self.cells()?;
+        self.place_pack(&cells.iter().collect::<Vec<_>>())?;
+        cells.iter().try_for_each(|files| self.delete_folder(&files.cell.id))?;
+        Ok(cells.len())
+    }
+
+    fn place_pack(&self, cells: &[&CellFiles]) -> Result<()> {
+        *self.pack.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        match cells {
+            [] => self.delete_folder(PACKED),
+            cells => self.place(PACKED, &pack::encode(cells)?),
+        }
+    }
+
+    /// The cells of `cells/packed`, read once.
+    fn packed(&self) -> Result<Option<Arc<BTreeMap<String, CellFiles>>>> {
+        let mut known = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            for folder in [self.cell_dir(PACKED), self.cells_dir().join(format!("{OLD}{PACKED}"))] {
+                if self.exists(&folder)? {
+                    let folder = Folder::read(&*self.disk, &folder).map_err(pack::restorable)?;
+                    *known = Some(Arc::new(pack::decode(&folder).map_err(pack::restorable)?));
+                    break;
+                }
+            }
+        }
+        Ok(known.clone())
     }
 
     /// How many things killed processes have left behind, which [`Store::sweep_temporaries`] clears.
@@ -238,11 +288,11 @@ impl Store {
     /// [`Error::Damaged`] where a file does not hold what a cell writes; [`Error::Io`] where the disk refuses.
     pub fn read(&self, id: &str) -> Result<Option<CellFiles>> {
         for folder in [self.cell_dir(id), self.cells_dir().join(format!("{OLD}{id}"))] {
-            if self.exists(&folder)? {
+            if id != PACKED && self.exists(&folder)? {
                 return self.read_folder(id, &folder).map(Some);
             }
         }
-        Ok(None)
+        Ok(self.packed()?.and_then(|pack| pack.get(id).cloned()))
     }
 
     /// How a cell ended, or nothing where it is missing. Checks the whole folder, as [`Store::read`] does.
@@ -262,23 +312,39 @@ impl Store {
         }
     }
 
+    /// Identities of all cells, whole or not. Packed ones that are damaged are none.
+    pub fn ids(&self) -> Result<BTreeSet<String>> {
+        let mut ids = self.folders()?;
+        match self.packed() {
+            Ok(pack) => ids.extend(pack.iter().flat_map(|pack| pack.keys().cloned())),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(ids)
+    }
+
+    /// Identities of the cells that have a folder.
+    fn folders(&self) -> Result<BTreeSet<String>> {
+        let cells = self.cells_dir();
+        if !self.exists(&cells)? {
+            return Ok(BTreeSet::new());
+        }
+        let names = self.disk.list(&cells).map_err(io_error("list", &cells))?;
+        let seen = names.iter().filter(|name| !name.starts_with(TEMPORARY));
+        let ids = seen.map(|name| name.strip_prefix(OLD).unwrap_or(name));
+        Ok(ids.filter(|id| is_plain(id) && *id != PACKED).map(str::to_owned).collect())
+    }
+
     /// All cells that read well, and what is wrong with the others.
     pub fn scan(&self) -> Result<Scan> {
         let mut scan = Scan::default();
-        let cells = self.cells_dir();
-        if !self.exists(&cells)? {
-            return Ok(scan);
+        let mut ids = self.folders()?;
+        match self.packed() {
+            Ok(pack) => ids.extend(pack.iter().flat_map(|pack| pack.keys().cloned())),
+            Err(error) if error.is_damage() => scan.damaged.push(error),
+            Err(error) => return Err(error),
         }
-        let names = self.disk.list(&cells).map_err(io_error("list", &cells))?;
-        let mut ids: Vec<_> = names
-            .iter()
-            .filter(|name| !name.starts_with(TEMPORARY))
-            .map(|name| name.strip_prefix(OLD).unwrap_or(name))
-            .filter(|name| is_plain(name))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
+        for id in &ids {
             match self.read(id) {
                 Ok(Some(files)) => scan.cells.push(files),
                 Ok(None) => {}
@@ -321,68 +387,15 @@ impl Store {
         Ok(())
     }
 
-    fn read_folder(&self, id: &str, folder: &Path) -> Result<CellFiles> {
-        let digests = self.read_digests(&folder.join(DIGESTS))?;
-        let mut contents = BTreeMap::new();
-        for (name, digest) in digests {
-            let path = folder.join(&name);
-            let bytes = self
-                .read_optional(&path)?
-                .ok_or_else(|| damaged(&path, None, format!("missing, though `{DIGESTS}` lists it")))?;
-            if sha256(&bytes) != digest {
-                return Err(damaged(&path, None, format!("differs from its digest in `{DIGESTS}`")));
-            }
-            contents.insert(name, bytes);
-        }
-        let path = folder.join(CELL);
-        let bytes = contents.get(CELL).ok_or_else(|| damaged(&path, None, "missing".into()))?;
-        let cell: Cell = serde_json::from_slice(bytes)
+    fn read_folder(&self, id: &str, path: &Path) -> Result<CellFiles> {
+        let folder = Folder::read(&*self.disk, path)?;
+        let path = path.join(CELL);
+        let cell: Cell = serde_json::from_slice(folder.need(CELL)?)
             .map_err(|error| damaged(&path, Some(error.line() as u64), error.to_string()))?;
         if cell.id != id {
             return Err(damaged(&path, None, format!("its identity is {}, its folder's {id}", cell.id)));
         }
-        if cell.schema != SCHEMA_VERSION {
-            let what = format!("written with schema {}, this program has {SCHEMA_VERSION}", cell.schema);
-            return Err(damaged(&path, None, what));
-        }
-        Ok(CellFiles {
-            cell,
-            scores: table(folder, &contents, "score.csv")?,
-            curves: table(folder, &contents, "curve.csv")?,
-            profiles: table(folder, &contents, "profile.csv")?,
-            spectra: table(folder, &contents, "spectrum.csv")?,
-            traces: table(folder, &contents, "trace.csv")?,
-            timings: table(folder, &contents, "timing.csv")?,
-            memory: table(folder, &contents, "memory.csv")?,
-            conditions: table(folder, &contents, "condition.csv")?,
-        })
-    }
-
-    /// Name and digest of every file of a cell, from `digests`, which `sha256sum --check` reads as well.
-    fn read_digests(&self, path: &Path) -> Result<Vec<(String, String)>> {
-        let bytes = self.read_optional(path)?.ok_or_else(|| damaged(path, None, "missing".into()))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let mut digests = Vec::new();
-        for (i, line) in text.lines().enumerate() {
-            match line.split_once("  ") {
-                Some((digest, name)) if digest.len() == 64 && is_plain(name) => {
-                    digests.push((name.to_string(), digest.to_string()));
-                }
-                _ => {
-                    let what = "not a digest and a file name".to_string();
-                    return Err(damaged(path, Some(i as u64 + 1), what));
-                }
-            }
-        }
-        Ok(digests)
-    }
-
-    fn read_optional(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        match self.disk.read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error("read", path)(error)),
-        }
+        files::decode(cell, &folder.path, |name| folder.get(name))
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
@@ -397,43 +410,10 @@ impl Store {
     }
 }
 
-/// Files of a cell, `digests` last.
-pub(crate) fn encode(files: &CellFiles) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let unwritable = |what: String| Error::Unwritable { id: files.cell.id.clone(), what };
-    let mut json = serde_json::to_vec_pretty(&files.cell).map_err(|error| unwritable(error.to_string()))?;
-    json.push(b'\n');
-    let mut contents = vec![(CELL, json)];
-    let csv = |error: csv::Error| unwritable(error.to_string());
-    contents.push(("score.csv", rows::to_csv(&files.scores).map_err(csv)?));
-    contents.push(("curve.csv", rows::to_csv(&files.curves).map_err(csv)?));
-    contents.push(("profile.csv", rows::to_csv(&files.profiles).map_err(csv)?));
-    contents.push(("spectrum.csv", rows::to_csv(&files.spectra).map_err(csv)?));
-    contents.push(("trace.csv", rows::to_csv(&files.traces).map_err(csv)?));
-    contents.push(("timing.csv", rows::to_csv(&files.timings).map_err(csv)?));
-    contents.push(("memory.csv", rows::to_csv(&files.memory).map_err(csv)?));
-    contents.push(("condition.csv", rows::to_csv(&files.conditions).map_err(csv)?));
-    contents.retain(|(_, bytes)| !bytes.is_empty());
-    let digests: String =
-        contents.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256(bytes))).collect();
-    contents.push((DIGESTS, digests.into_bytes()));
-    Ok(contents)
-}
-
-fn table<T: Serialize + DeserializeOwned>(
-    folder: &Path,
-    contents: &BTreeMap<String, Vec<u8>>,
-    name: &str,
-) -> Result<Vec<T>> {
-    match contents.get(name) {
-        Some(bytes) => rows::from_csv(bytes, &folder.join(name)),
-        None => Ok(Vec::new()),
-    }
-}
-
 /// Refuses what could not be read back.
 fn check(cell: &Cell) -> Result<()> {
     let unwritable = |what: String| Err(Error::Unwritable { id: cell.id.clone(), what });
-    if !is_plain(&cell.id) {
+    if !is_plain(&cell.id) || cell.id == PACKED {
         return unwritable("an identity is letters, digits, `-` and `_`".into());
     }
     if cell.schema != SCHEMA_VERSION {
@@ -449,21 +429,4 @@ fn check(cell: &Cell) -> Result<()> {
         return unwritable("wall_seconds is not finite".into());
     }
     Ok(())
-}
-
-/// Whether a name is one that a cell or a file of it may have: no separators, nothing hidden.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with('.')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::Io { action, path, source }
-}
-
-fn damaged(path: &Path, line: Option<u64>, what: String) -> Error {
-    let remedy = "delete the cell's folder and run the experiment again".into();
-    Error::Damaged { path: path.into(), line, what, remedy }
 }

@@ -2,96 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use seqbench_record::*;
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
-
-/// A cell whose every value depends on `version`, so that a mixture of two would show.
-fn cell(id: &str, version: u32) -> CellFiles {
-    let v = f64::from(version);
-    CellFiles {
-        cell: Cell {
-            schema: SCHEMA_VERSION,
-            numerics: 1,
-            id: id.into(),
-            group: "g".into(),
-            experiment: "quick".into(),
-            purpose: Purpose::Final,
-            status: if version == 1 { Status::Failed } else { Status::Done },
-            reason: (version == 1).then(|| "its worker died".into()),
-            labels: Labels {
-                architecture: "lstm".into(),
-                model: "lstm forget_bias=1".into(),
-                task: "copying".into(),
-                coordinates: vec![Coordinate { key: "lag".into(), value: json!(10 * version) }],
-                seed: 2,
-            },
-            config: json!({"lr": 0.001, "version": version, "model": {"kind": "lstm"}}),
-            facts: BTreeMap::from([("parameters".into(), 1000.0 + v), ("final_loss".into(), 0.125 / v)]),
-            references: vec![Reference { name: "chance".into(), metric: "accuracy".into(), value: 0.125 }],
-            provenance: provenance("portable", 1, v),
-        },
-        scores: (0..3)
-            .map(|i| ScoreRow {
-                split: "test".into(),
-                length: 10,
-                lag: (i > 0).then_some(i),
-                metric: "accuracy".into(),
-                value: v / 3.0,
-                n: 7,
-            })
-            .collect(),
-        curves: vec![CurveRow { step: 0, metric: "train_loss".into(), value: v.ln() }],
-        profiles: vec![ProfileRow {
-            stage: "init".into(),
-            layer: 0,
-            wrt: "input".into(),
-            distance: 3,
-            summary: "geometric_mean".into(),
-            log10_norm: f64::NEG_INFINITY,
-            log10_relative: -0.1 * v,
-            trusted: true,
-        }],
-        spectra: vec![SpectrumRow {
-            stage: "step-7".into(),
-            layer: 1,
-            quantity: "eigenvalue:weight_hh_l0".into(),
-            distance: 0,
-            index: 2,
-            re: -v / 3.0,
-            im: f64::MIN_POSITIVE,
-        }],
-        traces: vec![TraceRow {
-            stage: "end".into(),
-            layer: 0,
-            signal: "attention:3".into(),
-            step: 5,
-            unit: 4,
-            value: 1.0 / v,
-        }],
-        timings: Vec::new(),
-        memory: vec![MemoryRow {
-            mode: "train".into(),
-            length: 10,
-            batch: 2,
-            peak_bytes: u64::MAX,
-            baseline_bytes: u64::from(version),
-        }],
-        conditions: vec![ConditionRow { name: "spread".into(), value: f64::INFINITY }],
-    }
-}
-
-/// Sorted names in a folder; none where there is no folder.
-fn names(path: &Path) -> Vec<String> {
-    if !path.exists() {
-        return Vec::new();
-    }
-    let mut names: Vec<_> =
-        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
+use std::{fs, path::Path, sync::Arc};
+use support::{cell, make_digests_fit, names};
 
 #[test]
 fn what_is_written_reads_back_and_empty_kinds_have_no_file() {
@@ -290,7 +206,7 @@ fn another_schema_or_a_misspelt_field_is_damage() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path());
     for (from, to, expected) in [
-        ("\"schema\": 1", "\"schema\": 9", "written with schema 9"),
+        ("\"schema\": 2", "\"schema\": 9", "written with schema 9"),
         ("\"numerics\"", "\"numeric\"", "cell.json:3: unknown field `numeric`"),
     ] {
         store.write(&cell("a1", 2)).unwrap();
@@ -298,13 +214,26 @@ fn another_schema_or_a_misspelt_field_is_damage() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from));
         fs::write(&path, text.replace(from, to)).unwrap();
-        // With its digest made to fit, as a program of another version would have written it.
-        let digest = Sha256::digest(fs::read(&path).unwrap());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(store.cell_dir("a1").join("digests"), format!("{digest}  cell.json\n")).unwrap();
+        make_digests_fit(&store.cell_dir("a1"), &["cell.json"]);
         let text = store.read("a1").unwrap_err().to_string();
         assert!(text.contains(expected), "{text}");
     }
+}
+
+#[test]
+fn an_older_schema_is_read_where_its_files_have_the_layout_of_this_one() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    store.write(&cell("a1", 2)).unwrap();
+    let folder = store.cell_dir("a1");
+    let text = fs::read_to_string(folder.join("cell.json")).unwrap();
+    fs::write(folder.join("cell.json"), text.replace("\"schema\": 2", "\"schema\": 1")).unwrap();
+    make_digests_fit(&folder, &["cell.json", "score.csv"]);
+    let older = store.read("a1").unwrap().unwrap();
+    assert_eq!((older.cell, older.scores), (cell("a1", 2).cell, cell("a1", 2).scores));
+    make_digests_fit(&folder, &["cell.json", "profile.csv"]);
+    let text = store.read("a1").unwrap_err().to_string();
+    assert!(text.contains("written with schema 1, this program has 2"), "{text}");
 }
 
 #[test]

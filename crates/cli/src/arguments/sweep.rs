@@ -97,6 +97,14 @@ pub(crate) struct Clean {
     pub(crate) dry_run: bool,
 }
 
+/// `seqbench pack`.
+#[derive(Debug, Args)]
+pub(crate) struct Pack {
+    /// Results folders.
+    #[arg(required = true, value_name = "RESULTS")]
+    pub(crate) results: Vec<PathBuf>,
+}
+
 /// `seqbench slurm`.
 #[derive(Debug, Args)]
 pub(crate) struct Slurm {

@@ -13,6 +13,7 @@ pub(crate) mod laboratory;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod model;
+pub(crate) mod pack;
 pub(crate) mod plot;
 pub(crate) mod report;
 pub(crate) mod run;

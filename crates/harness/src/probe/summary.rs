@@ -48,9 +48,8 @@ pub(super) fn summarise(
     wrt: &str,
     curve: impl Iterator<Item = (usize, Vec<f64>)>,
 ) -> Vec<ProfileRow> {
-    const SUMMARIES: [&str; 4] = ["geometric_mean", "q10", "median", "q90"];
     let mut rows = Vec::new();
-    let mut origin: Option<[f64; 4]> = None;
+    let mut origin = None;
     for (distance, mut logs) in curve.filter(|(_, logs)| !logs.is_empty()) {
         let trusted = logs.iter().all(|log| *log > TRUSTED_ABOVE && log.is_finite());
         logs.sort_by(f64::total_cmp);
@@ -61,20 +60,18 @@ pub(super) fn summarise(
             if low.is_finite() { low + (high - low) * at.fract() } else { low }
         };
         let mean = logs.iter().sum::<f64>() / logs.len() as f64;
-        let values = [mean, quantile(0.1), quantile(0.5), quantile(0.9)];
-        let origin = *origin.get_or_insert(values);
-        for ((summary, value), at_origin) in SUMMARIES.iter().zip(values).zip(origin) {
-            rows.push(ProfileRow {
-                stage: stage.to_owned(),
-                layer: layer as u32,
-                wrt: wrt.to_owned(),
-                distance: distance as u64,
-                summary: (*summary).to_owned(),
-                log10_norm: value,
-                log10_relative: value - at_origin,
-                trusted,
-            });
-        }
+        rows.push(ProfileRow {
+            stage: stage.to_owned(),
+            layer: layer as u32,
+            wrt: wrt.to_owned(),
+            distance: distance as u64,
+            log10_norm: mean,
+            log10_relative: mean - *origin.get_or_insert(mean),
+            log10_q10: quantile(0.1),
+            log10_median: quantile(0.5),
+            log10_q90: quantile(0.9),
+            trusted,
+        });
     }
     rows
 }
@@ -121,9 +118,9 @@ mod tests {
     fn a_summary_is_relative_to_the_nearest_distance_and_marks_underflow() {
         let curve = [(0, vec![0.0, 2.0]), (5, vec![-2.0, 0.0]), (9, vec![-300.0, -300.0])];
         let rows = summarise("init", 0, "input", curve.into_iter());
-        let means: Vec<_> = rows.iter().filter(|row| row.summary == "geometric_mean").collect();
-        assert_eq!((means[0].log10_norm, means[0].log10_relative), (1.0, 0.0));
-        assert!((means[1].log10_relative + 2.0).abs() < 1e-12);
-        assert!(means[1].trusted && !means[2].trusted);
+        assert_eq!((rows[0].log10_norm, rows[0].log10_relative), (1.0, 0.0));
+        assert_eq!((rows[0].log10_q10, rows[0].log10_median, rows[0].log10_q90), (0.2, 1.0, 1.8));
+        assert!((rows[1].log10_relative + 2.0).abs() < 1e-12);
+        assert!(rows[1].trusted && !rows[2].trusted);
     }
 }

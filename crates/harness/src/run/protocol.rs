@@ -269,9 +269,11 @@ mod tests {
             layer: 0,
             wrt: "state".into(),
             distance: 7,
-            summary: "median".into(),
             log10_norm: f64::NEG_INFINITY,
             log10_relative: f64::NAN,
+            log10_q10: f64::NEG_INFINITY,
+            log10_median: f64::NEG_INFINITY,
+            log10_q90: 0.0,
             trusted: false,
         };
         let findings = Findings {

@@ -181,8 +181,6 @@ fn profile<'a>(
     layer: u32,
     wrt: &'a str,
 ) -> impl Iterator<Item = &'a ProfileRow> {
-    let own = move |row: &&ProfileRow| {
-        row.summary == "geometric_mean" && row.stage == stage && row.layer == layer && row.wrt == wrt
-    };
+    let own = move |row: &&ProfileRow| row.stage == stage && row.layer == layer && row.wrt == wrt;
     files.profiles.iter().filter(own)
 }

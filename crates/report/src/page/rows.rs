@@ -15,7 +15,8 @@ pub(super) fn section(told: &[Told<'_>], places: &[Places<'_>]) -> Markup {
             h2 id="rows-name" { "Rows" }
             p {
                 "The cells behind every number: one model, one task, one setting and one seed each. A cell's folder holds "
-                code { "cell.json" } " with its whole configuration, and a CSV for each kind of fact."
+                code { "cell.json" } " with its whole configuration, and a CSV for each kind of fact. Of packed results, "
+                code { "cells/packed/" } " holds the same under the cell's identity."
             }
             @for (told, places) in told.iter().zip(places) {
                 h3 id={ (told.anchor) "-rows" } { (told.chapter.name) }

@@ -93,7 +93,7 @@ pub(super) fn profiles(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<GradientPro
     for (setting, cells) in groups {
         let mut rows: BTreeMap<Key<'_>, Vec<(u64, &ProfileRow)>> = BTreeMap::new();
         for files in cells {
-            for row in files.profiles.iter().filter(|row| row.summary == "geometric_mean") {
+            for row in &files.profiles {
                 let key = (stage_order(&row.stage), row.layer, row.wrt.as_str());
                 rows.entry(key).or_default().push((files.cell.labels.seed, row));
             }

@@ -69,16 +69,18 @@ pub(crate) fn diverged_at(model: &str, lag: u64, seed: u64) -> CellFiles {
     files
 }
 
-/// A row of the geometric mean of the input gradient of layer 0 at initialisation.
+/// A row of the input gradient of layer 0 at initialisation.
 pub(crate) fn profile(distance: u64, log10_relative: f64, trusted: bool) -> ProfileRow {
     ProfileRow {
         stage: "init".into(),
         layer: 0,
         wrt: "input".into(),
         distance,
-        summary: "geometric_mean".into(),
         log10_norm: log10_relative - 2.0,
         log10_relative,
+        log10_q10: log10_relative - 2.3,
+        log10_median: log10_relative - 2.0,
+        log10_q90: log10_relative - 1.7,
         trusted,
     }
 }
