@@ -5,7 +5,7 @@
 mod cells;
 mod passes;
 
-use cells::{solved_at, words};
+use cells::{parts, solved_at, words};
 use passes::{MODELS, experiment, pass};
 use seqbench_record::CellFiles;
 use seqbench_report::plot::figures;
@@ -131,7 +131,7 @@ fn without_a_sweep_accuracy_stands_against_the_cost_with_its_interval() {
     assert!(text.contains("copying: accuracy against the cost of a run"), "{text}");
     assert!(text.contains("95 % t interval over seeds") && !text.contains("runs stop"), "{text}");
     let svg = named(&cells, "accuracy-cost-copying.svg").expect("a figure");
-    assert_eq!(svg.matches("<circle").count(), 2 * 3, "every run is a dot");
+    assert_eq!(parts(&svg, "stroke-linecap=\"round\" opacity="), 2 * 3, "every run is a dot");
     let mut early = cells;
     early.iter_mut().for_each(|files| files.cell.config = serde_json::json!({"train": {"stop_at": 0.99}}));
     assert!(words_of(&early, "accuracy-cost-copying.svg").contains("runs may stop early"));

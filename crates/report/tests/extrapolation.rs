@@ -123,7 +123,7 @@ fn every_seed_is_a_line_beside_the_trained_length() {
         assert!(words.contains(expected), "{expected}: {words}");
     }
     // Seeds' lines are the only ones of this width.
-    assert_eq!(figure.svg.matches("stroke-width=\"11\"").count(), 3);
+    assert_eq!(parts(&figure.svg, "stroke-width=\"11\""), 3);
 }
 
 #[test]
@@ -210,5 +210,5 @@ fn twenty_lengths_and_five_models_are_one_picture() {
     if let Some(folder) = std::env::var_os("SEQBENCH_PLOT_DIR") {
         std::fs::write(std::path::Path::new(&folder).join("large-by-length.svg"), &figure.svg).unwrap();
     }
-    assert_eq!(figure.svg.matches("stroke-width=\"11\"").count(), 5 * models.len());
+    assert_eq!(parts(&figure.svg, "stroke-width=\"11\""), 5 * models.len());
 }

@@ -3,8 +3,10 @@
 //! With `SEQBENCH_PLOT_DIR` set to a folder, every figure drawn here is written there to be looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cells;
 mod fixture;
 
+use cells::{parts, words};
 use fixture::{LAGS, MODELS, SEEDS, cell, experiment, final_run};
 use seqbench_record::{CellFiles, CurveRow, Purpose, Reference, ScoreRow};
 use seqbench_report::plot::{Figure, figures};
@@ -78,15 +80,9 @@ fn check_entities(text: &str) {
     }
 }
 
-/// The texts of a figure, one space between the lines of a broken one.
-fn words(svg: &str) -> String {
-    let texts = svg.split("</text>").filter_map(|part| part.rsplit_once('>'));
-    texts.map(|(_, text)| text.trim()).collect::<Vec<_>>().join(" ")
-}
-
-/// Seeds' dots in an accuracy figure: their radius is theirs alone.
+/// Seeds' dots in an accuracy figure: their size is theirs alone.
 fn dots(svg: &str) -> usize {
-    svg.matches("r=\"28\"").count()
+    parts(svg, "stroke-width=\"56\"")
 }
 
 #[test]
@@ -113,7 +109,7 @@ fn a_whole_experiment_has_every_figure() {
     );
     for figure in &figures {
         for model in MODELS {
-            assert!(figure.svg.contains(&format!(">\n{model}\n<")), "{}: {model}", figure.file_name);
+            assert!(figure.svg.contains(&format!(">{model}<")), "{}: {model}", figure.file_name);
         }
         assert!(figure.svg.contains(&format!("<title>{}</title>", figure.title)));
     }
@@ -136,7 +132,7 @@ fn axes_say_what_they_show_and_in_which_unit() {
     ] {
         let svg = find(&figures, name);
         for word in words {
-            assert!(svg.contains(&format!("{word}\n<")), "{name}: {word}");
+            assert!(svg.contains(&format!("{word}<")), "{name}: {word}");
         }
     }
 }
@@ -308,11 +304,11 @@ fn a_task_without_accuracy_shows_its_loss() {
     }
     let figures = drawn("loss", &cells);
     let svg = find(&figures, "accuracy-series.svg");
-    assert!(svg.contains("mean squared error\n<") && svg.contains("length (steps)\n<"));
+    assert!(svg.contains("mean squared error<") && svg.contains("length (steps)<"));
     assert_eq!(dots(svg), 8);
     // The spike leaves the picture instead of flattening it.
     let curves = find(&figures, "curves-series.svg");
-    assert!(curves.contains("training loss\n<") && !curves.contains("M\n<"));
+    assert!(curves.contains("training loss<") && !curves.contains("M<"));
 }
 
 #[test]

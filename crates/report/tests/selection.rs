@@ -92,9 +92,9 @@ fn the_picture_has_every_trial_and_a_ring_a_model() {
     let drawn = figures(&tuned());
     let figure = drawn.iter().find(|own| own.file_name == "selection-copying.svg").unwrap();
     let svg = &figure.svg;
-    assert_eq!(svg.matches("r=\"28\"").count(), 2 * 3 * 2);
+    assert_eq!(parts(svg, "stroke-width=\"56\""), 2 * 3 * 2);
     // Rings are the only lines of this width.
-    assert_eq!(svg.matches("stroke-width=\"22\"").count(), 2);
+    assert_eq!(parts(svg, "stroke-width=\"22\""), 2);
     for expected in
         ["learning rate", "validation accuracy", "0.003", "2 trials of each rate", "ring: the rate chosen"]
     {
@@ -186,7 +186,7 @@ fn a_large_selection_is_drawn_in_panels() {
     if let Some(folder) = std::env::var_os("SEQBENCH_PLOT_DIR") {
         std::fs::write(std::path::Path::new(&folder).join("large-selection.svg"), &figure.svg).unwrap();
     }
-    assert_eq!(figure.svg.matches("r=\"28\"").count(), 2 * models.len() * rates.len() * 3);
-    assert_eq!(figure.svg.matches("stroke-width=\"22\"").count(), 2 * models.len());
+    assert_eq!(parts(&figure.svg, "stroke-width=\"56\""), 2 * models.len() * rates.len() * 3);
+    assert_eq!(parts(&figure.svg, "stroke-width=\"22\""), 2 * models.len());
     assert!(words(&figure.svg).contains("lag=30") && words(&figure.svg).contains("lag=100"));
 }

@@ -156,6 +156,12 @@ pub(crate) fn selected(model: &str, rate: f64, candidates: &[f64], seed: u64, ac
     files
 }
 
+/// Strokes, fills and dots whose paths have this in their attributes, however many share one path.
+pub(crate) fn parts(svg: &str, look: &str) -> usize {
+    let data = svg.lines().filter_map(|line| line.strip_prefix("<path ")?.split_once(" d=\""));
+    data.filter(|(own, _)| own.contains(look)).map(|(_, data)| data.matches(['m', 'M']).count()).sum()
+}
+
 /// The texts of a figure, one space between the lines of a broken one.
 pub(crate) fn words(svg: &str) -> String {
     let texts = svg.split("</text>").filter_map(|part| part.rsplit_once('>'));

@@ -51,14 +51,19 @@ impl Canvas {
                 })
                 .collect()
         };
-        self.polygon(&outline(radius + 1.3), WHITE, 1.0);
+        let fill = |canvas: &mut Canvas, radius: f64, color: Rgb| match marker.shape {
+            Shape::Circle => canvas.disc(at, radius, color, 1.0),
+            _ => canvas.polygon(&outline(radius), color, 1.0),
+        };
+        fill(self, radius + 1.3, WHITE);
         if marker.hollow {
             let stroke = Stroke { color: marker.color, opacity: 1.0, width: 1.8, dash: Dash::Solid };
             self.path(&outline(radius - 0.6), stroke);
         } else {
-            self.polygon(&outline(radius), marker.color, 1.0);
+            fill(self, radius, marker.color);
         }
     }
+
     /// A black circle around a place, on a white rim.
     pub(crate) fn ring(&mut self, at: Place, radius: f64) {
         let outline: Vec<Place> = (0..=36)
