@@ -11,6 +11,7 @@ use crate::statistics::{
 use crate::summary::{Scaling, summarise};
 use seqbench_record::CellFiles;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Power at which the seeds needed are given.
 const POWER: f64 = 0.8;
@@ -71,13 +72,35 @@ pub fn decide(claims: &[Claim], read: &dyn Fn(&str) -> Vec<CellFiles>) -> Vec<De
     found.into_iter().enumerate().map(settle).collect()
 }
 
-/// Claims whose test could not reach its threshold however clear the results: the smallest p that the design allows, times
-/// the number of tests in the family, is above one minus the confidence.
-pub fn hopeless(claims: &[Claim]) -> Vec<(&Claim, f64)> {
-    let family = claims.iter().filter(|claim| claim.smallest_p().is_some()).count() as f64;
-    let beyond =
-        |claim: &&Claim| claim.smallest_p().map(|p| p * family).filter(|p| *p > 1.0 - claim.confidence);
-    claims.iter().filter_map(|claim| Some((claim, beyond(&claim)?))).collect()
+/// A claim whose test could not reach its threshold however clear the results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hopeless<'a> {
+    /// The claim.
+    pub claim: &'a Claim,
+    /// The smallest p that its design allows, times the number of tests: above one minus its confidence.
+    pub p: f64,
+    /// Tests of the family. A claim that no chance is in has none.
+    pub tests: usize,
+}
+
+impl fmt::Display for Hopeless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hopeless { claim, p, tests } = self;
+        write!(
+            f,
+            "claim `{}` cannot be decided: its smallest possible p, corrected for the family of {tests} tests, is {p:.3}, above \
+             {:.3}",
+            claim.name,
+            1.0 - claim.confidence
+        )
+    }
+}
+
+/// Claims that cannot be decided in this family.
+pub fn hopeless(claims: &[Claim]) -> Vec<Hopeless<'_>> {
+    let tests = claims.iter().filter(|claim| claim.smallest_p().is_some()).count();
+    let of = |claim| Some(Hopeless { claim, p: Claim::smallest_p(claim)? * tests as f64, tests });
+    claims.iter().filter_map(of).filter(|own| own.p > 1.0 - own.claim.confidence).collect()
 }
 
 impl Claim {
