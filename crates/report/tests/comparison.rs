@@ -206,6 +206,30 @@ fn times_regress_beyond_their_tolerance() {
     assert_eq!(finding(800_000, 0.05), Finding::Better);
 }
 
+#[test]
+fn one_time_among_many_must_be_shown_the_better() {
+    let others = |cells: Vec<CellFiles>, count: u64| -> Vec<CellFiles> {
+        let other = |length: u64| {
+            let mut files = timing_of(1_000_000).remove(0);
+            files.timings.iter_mut().for_each(|row| row.length = 64 + length);
+            files.cell.id = format!("length-{length}");
+            files
+        };
+        cells.into_iter().chain((1..=count).map(other)).collect()
+    };
+    let first = |ns, count| {
+        let found = of(&others(timing_of(1_000_000), count), &others(timing_of(ns), count));
+        assert_eq!(found.times_family as u64, count + 1);
+        assert_eq!(found.regressed(), found.times[0].finding == Finding::Worse);
+        (found.times[0].finding, found.times[0].test.adjusted.unwrap())
+    };
+    let (alone, p) = first(1_090_000, 0);
+    let (among, adjusted) = first(1_090_000, 200);
+    assert_eq!((alone, among), (Finding::Worse, Finding::NoDifference));
+    assert!(p <= 0.05 && adjusted > 0.05, "{p} {adjusted}");
+    assert_eq!(first(1_300_000, 200).0, Finding::Worse);
+}
+
 fn table(tables: &[Table], name: &str) -> Table {
     tables.iter().find(|table| table.name == name).unwrap().clone()
 }
@@ -229,6 +253,7 @@ fn tables_say_what_was_found() {
     }
     let text = times.render(Format::Md);
     assert!(text.contains("worse") && text.contains("by more than 5 %"), "{text}");
+    assert!(text.contains("adjusted by Holm over 1 times: adjusted p ≤ 0.05"), "{text}");
     for table in [&scores, &times] {
         assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
         for (i, column) in table.columns.iter().enumerate() {

@@ -22,7 +22,7 @@ mod tested;
 
 pub use curvature::{Curvature, curvature};
 pub use difference::{pooled_deviation, welch};
-pub use drift::{Pooled, Visited, pool};
+pub use drift::{Pooled, Shift, Visited, pool};
 pub use holm::holm;
 pub use interval::{Interval, LEVEL, median_interval, student_quantile, student_tail, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
