@@ -71,13 +71,9 @@ pub(crate) fn family(asked: &[String]) -> Result<(Vec<Claim>, Vec<String>), Fail
         true => built_in()?,
         false => files.into_iter().map(|path| read(path)).collect::<Result<_, _>>()?,
     };
-    if let Some((claim, p)) = hopeless(&claims).first() {
+    if let Some(refused) = hopeless(&claims).first() {
         return Err(Failure::usage(format!(
-            "error: claim `{}` cannot be decided: its smallest possible p, corrected for the family of {}, is {p:.3}, above {:.3}\n\
-             help: give it more seeds, or decide fewer claims together",
-            claim.name,
-            claims.len(),
-            1.0 - claim.confidence
+            "error: {refused}\nhelp: give it more seeds, or decide fewer claims together"
         )));
     }
     let mut shown: Vec<String> = Vec::new();

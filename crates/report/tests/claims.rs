@@ -120,7 +120,11 @@ fn holm_corrects_over_all_claims_that_have_a_p() {
     );
     assert_eq!((found[12].p, hopeless(&claims).len()), (None, 0));
     claims.push(claim("x", below));
-    assert_eq!(hopeless(&claims).len(), 13);
+    let refused = hopeless(&claims);
+    assert_eq!(refused.len(), 13);
+    // The fact is no test, and nothing is corrected for it.
+    let said = "smallest possible p, corrected for the family of 13 tests, is 0.051, above 0.050";
+    assert!(refused[0].to_string().contains(said), "{}", refused[0]);
     let found = decide(&claims, &|_| cells.clone());
     assert!(found[..12].iter().all(|own| own.outcome == Outcome::Inconclusive), "{found:?}");
     // What is missing counts in the family all the same.

@@ -5,10 +5,10 @@
 mod cells;
 
 use cells::*;
-use seqbench_record::{CellFiles, CurveRow, Reference, TimingRow};
+use seqbench_record::{CellFiles, Coordinate, CurveRow, Reference, TimingRow};
 use seqbench_report::statistics::Draws;
 use seqbench_report::summary::{Comparison, Finding, Limits, compare};
-use seqbench_report::table::{Format, Table, comparison_tables};
+use seqbench_report::table::{Format, TEXT_WIDTH, Table, comparison_tables};
 
 const SEEDS: u64 = 8;
 const LAGS: [u64; 3] = [10, 30, 100];
@@ -206,6 +206,72 @@ fn times_regress_beyond_their_tolerance() {
     assert_eq!(finding(800_000, 0.05), Finding::Better);
 }
 
+#[test]
+fn one_time_among_many_must_be_shown_the_better() {
+    let others = |cells: Vec<CellFiles>, count: u64| -> Vec<CellFiles> {
+        let other = |length: u64| {
+            let mut files = timing_of(1_000_000).remove(0);
+            files.timings.iter_mut().for_each(|row| row.length = 64 + length);
+            files.cell.id = format!("length-{length}");
+            files
+        };
+        cells.into_iter().chain((1..=count).map(other)).collect()
+    };
+    let first = |ns, count| {
+        let found = of(&others(timing_of(1_000_000), count), &others(timing_of(ns), count));
+        assert_eq!(found.times_family as u64, count + 1);
+        assert_eq!(found.regressed(), found.times[0].finding == Finding::Worse);
+        (found.times[0].finding, found.times[0].test.adjusted.unwrap())
+    };
+    let (alone, p) = first(1_090_000, 0);
+    let (among, adjusted) = first(1_090_000, 200);
+    assert_eq!((alone, among), (Finding::Worse, Finding::NoDifference));
+    assert!(p <= 0.05 && adjusted > 0.05, "{p} {adjusted}");
+    assert_eq!(first(1_300_000, 200).0, Finding::Worse);
+}
+
+/// The same settings under several coordinates, with names of some length.
+fn placed(mut cells: Vec<CellFiles>, coordinates: &[&str]) -> Vec<CellFiles> {
+    for files in &mut cells {
+        files.cell.labels.model = format!("{} residual", files.cell.labels.model);
+        files.cell.labels.task =
+            if files.cell.labels.coordinates.is_empty() { "copying" } else { "recall" }.into();
+        files
+            .cell
+            .labels
+            .coordinates
+            .extend(coordinates.iter().map(|key| Coordinate { key: key.to_string(), value: 128.into() }));
+    }
+    cells
+}
+
+#[test]
+fn a_finding_is_never_broken_within_a_word() {
+    let keys = ["model.width", "train.steps", "symbols", "span", "train.batch", "model.layers"];
+    for count in 0..=keys.len() {
+        let both = |cells: [Vec<CellFiles>; 2]| placed(cells.concat(), &keys[..count]);
+        let a = both([result(1, "", 0.0), timing_of(1_000_000)]);
+        let b = both([
+            [&result(1, "", 0.0)[..24], &result(2, "lstm", -0.3)[24..]].concat(),
+            timing_of(1_300_000),
+        ]);
+        let tables = comparison_tables(&of(&a, &b));
+        let text = tables.iter().map(|table| table.render(Format::Text)).collect::<String>();
+        assert!(text.lines().all(|line| line.chars().count() <= usize::from(TEXT_WIDTH)), "{text}");
+        let words = |word: &str| text.split_whitespace().filter(|own| *own == word).count();
+        // Three settings are identical, three are worse, as are the time and all together.
+        assert!(words("identical") >= 3 && words("worse") >= 5, "{count}: {text}");
+        let findings = text
+            .lines()
+            .filter(|line| line.ends_with('│'))
+            .filter_map(|line| line.trim_end_matches('│').rsplit(['┆', '│']).next().map(str::trim));
+        for part in findings.flat_map(str::split_whitespace) {
+            let whole = ["finding", "identical", "worse", "better", "no", "difference", "shown"];
+            assert!(whole.contains(&part), "{count}: {part} in {text}");
+        }
+    }
+}
+
 fn table(tables: &[Table], name: &str) -> Table {
     tables.iter().find(|table| table.name == name).unwrap().clone()
 }
@@ -229,6 +295,7 @@ fn tables_say_what_was_found() {
     }
     let text = times.render(Format::Md);
     assert!(text.contains("worse") && text.contains("by more than 5 %"), "{text}");
+    assert!(text.contains("adjusted by Holm over 1 times: adjusted p ≤ 0.05"), "{text}");
     for table in [&scores, &times] {
         assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
         for (i, column) in table.columns.iter().enumerate() {

@@ -8,8 +8,8 @@
 mod cells;
 mod simulated;
 
-use cells::solved_at;
-use seqbench_record::CellFiles;
+use cells::{solved_at, timed, timing};
+use seqbench_record::{CellFiles, TimingRow};
 use seqbench_report::statistics::*;
 use seqbench_report::summary::{Finding, Limits, compare};
 use simulated::Source;
@@ -67,6 +67,56 @@ fn two_results_of_one_program_have_no_regression() {
     // Of 20 at 5 % more than four are rejected three times in a thousand.
     assert!(rejected <= 4, "{rejected}");
     assert!(found.iter().all(|own| own.family == 5 && own.silent == 0));
+}
+
+const TIMES: u64 = 24;
+
+/// Times of one program: lengths with three visits of three rounds each, visits some per cent apart, one of the lengths `factor`
+/// times as long.
+fn times(source: &mut Source, factor: f64) -> Vec<CellFiles> {
+    let mut cells = Vec::new();
+    for length in 1..=TIMES {
+        let mut rounds: Vec<TimingRow> = Vec::new();
+        for visit in 0..3 {
+            let about = 1e6 * (0.03 * source.normal()).exp() * if length == 1 { factor } else { 1.0 };
+            rounds.extend((3 * visit..3 * visit + 3).map(|round| {
+                let ns = (about * (0.005 * source.normal()).exp()) as u64;
+                TimingRow {
+                    visit: Some(visit),
+                    pace_ns: Some(40_000),
+                    ..timing("train", length, 8, round, ns)
+                }
+            }));
+        }
+        cells.push(timed("lstm", &[("length", length.into())], rounds));
+    }
+    cells
+}
+
+#[test]
+fn many_times_of_one_program_are_neither_worse_nor_better() {
+    const FAMILIES: usize = 400;
+    let mut source = Source::new(17);
+    // Without a tolerance, which would hide what luck does.
+    let limits = Limits { time: 0.0, ..Limits::default() };
+    let (mut rejected, mut alone) = (0, 0);
+    for _ in 0..FAMILIES {
+        let found = compare(&times(&mut source, 1.0), &times(&mut source, 1.0), limits);
+        assert_eq!((found.times.len(), found.times_family), (TIMES as usize, TIMES as usize));
+        let differs = found.findings().any(|finding| finding != Finding::NoDifference);
+        assert!(!differs || found.times.iter().any(|row| row.test.p.unwrap() <= ALPHA));
+        rejected += usize::from(differs);
+        alone += usize::from(found.times.iter().any(|row| row.test.p.unwrap() <= ALPHA));
+    }
+    assert!(rejected as f64 <= ALPHA * FAMILIES as f64, "{rejected} of {FAMILIES} families");
+    // Each at the level of its own, a third of all comparisons of a program with itself would find something.
+    assert!(alone > FAMILIES / 4, "{alone} of {FAMILIES} families");
+    let mut worse = |_: &i32| {
+        let found = compare(&times(&mut source, 1.0), &times(&mut source, 1.3), Limits::default());
+        found.times[0].finding == Finding::Worse
+    };
+    let found = (0..100).filter(|i| worse(i)).count();
+    assert!(found >= 30, "a program that is 30 % slower at one length: {found} of 100");
 }
 
 #[test]

@@ -132,15 +132,26 @@ fn time_to_accuracy_takes_the_share_of_the_steps_where_nothing_was_measured() {
 }
 
 #[test]
-fn half_unsolved_or_more_leave_a_bound() {
+fn more_than_half_unsolved_leave_a_bound() {
     let mut cells = vec![run(0, 10.0, Some(500.0)), run(1, 10.0, None), run(2, 10.0, None)];
-    assert_eq!(only(&named(&cells, "time-to-accuracy"))[2..], ["1/3 (6–79 %)", "> 1000", "> ~ 20.0 s"]);
-    // A diverged run never solves it; it is known to have cost what it did.
-    let mut diverged = diverged_at("lstm", 30, 3);
-    diverged.cell.facts.insert("solved_threshold".into(), 0.99);
-    diverged.cell.provenance.wall_seconds = 1.0;
-    cells.push(diverged);
-    assert_eq!(only(&named(&cells, "time-to-accuracy"))[2], "1/4 (5–70 %)");
+    let shown = |cells: &[CellFiles]| only(&named(cells, "time-to-accuracy"))[2..].to_vec();
+    assert_eq!(shown(&cells), ["1/3 (6–79 %)", "≥ 1000", "≥ ~ 20.0 s"]);
+    // A diverged run never solves it, however little it cost.
+    let lost = |seed: u64| {
+        let mut diverged = diverged_at("lstm", 30, seed);
+        diverged.cell.facts.insert("solved_threshold".into(), 0.99);
+        diverged.cell.provenance.wall_seconds = 1.0;
+        diverged
+    };
+    cells.push(lost(3));
+    assert_eq!(shown(&cells), ["1/4 (5–70 %)", "≥ 1000", "≥ ~ 20.0 s"]);
+    cells.push(run(4, 10.0, Some(600.0)));
+    assert_eq!(shown(&cells)[1..], ["≥ 1000", "≥ ~ 20.0 s"]);
+    cells.push(run(5, 10.0, Some(700.0)));
+    assert_eq!(shown(&cells)[1..], ["700", "~ 14.0 s"]);
+    let table = named(&[run(0, 10.0, Some(500.0)), lost(1), lost(2)], "time-to-accuracy");
+    assert_eq!(only(&table)[3..], ["never", "never"]);
+    assert_eq!(field(&table, "cpu_seconds_at_least"), [Value::Number(f64::INFINITY)]);
     // Neither a threshold nor a time: no row, and no column.
     assert!(tables(&[solved_at("lstm", 30, 0, 1.0)]).iter().all(|table| table.name != "time-to-accuracy"));
     let untimed = named(&[run(0, 0.0, Some(500.0))], "time-to-accuracy");

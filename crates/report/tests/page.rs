@@ -289,6 +289,9 @@ fn a_claim_is_told_in_words_and_leads_to_the_cells_that_decided_it() {
     for (claim, word) in claims.iter().zip(words) {
         assert!(text(within(*claim, ".verdict")[0]).contains(word));
     }
+    let family =
+        "adjusted over all claims of the family, on this page or not; one whose runs are missing counts as 1";
+    assert!(text(by_id(&document, "claims")).contains(family));
     let told = text(claims[0]);
     for part in
         ["0.500 decades [0.250, 0.750] (95 %)", "0.0100", "adjusted 0.0400", "threshold 0.05", "A note."]

@@ -133,7 +133,7 @@ fn a_task_without_accuracy_shows_its_loss_and_the_best_trivial_predictor() {
 }
 
 #[test]
-fn steps_to_solve_is_a_median_in_which_unsolved_runs_are_longest() {
+fn steps_to_solve_is_a_median_of_all_runs_whether_they_solved_it_or_not() {
     let with = |seed: u64, steps: Option<f64>| {
         let mut files = solved_at("lstm", 30, seed, 1.0);
         files.cell.facts.extend(steps.map(|steps| ("steps_to_solve".into(), steps)));
@@ -142,10 +142,39 @@ fn steps_to_solve_is_a_median_in_which_unsolved_runs_are_longest() {
     let steps = |cells: &[CellFiles]| only(&summarise(cells).accuracy).steps_to_solve;
     let three = [with(0, Some(400.0)), with(1, None), with(2, Some(900.0))];
     assert_eq!(steps(&three), Some(StepsToSolve { median: Some(900.0), at_least: None, solved: 2, n: 3 }));
-    let mut diverged = three.to_vec();
-    diverged.push(diverged_at("lstm", 30, 3));
-    assert_eq!(steps(&diverged), Some(StepsToSolve { median: None, at_least: None, solved: 2, n: 4 }));
+    // Half of four by 900; of five, three had not by the end of their budget.
+    let more = |own: CellFiles| [three.to_vec(), vec![own]].concat();
+    assert_eq!(steps(&more(with(3, None))).unwrap().median, Some(900.0));
+    let five = [more(with(3, None)), vec![with(4, None)]].concat();
+    assert_eq!(steps(&five), Some(StepsToSolve { median: None, at_least: Some(3000.0), solved: 2, n: 5 }));
+    // All, in whatever order.
+    assert_eq!(steps(&[with(0, Some(900.0)), with(1, Some(400.0))]).unwrap().median, Some(400.0));
     assert_eq!(steps(&[with(0, None)]), None);
+}
+
+#[test]
+fn a_run_that_diverged_never_solves_it() {
+    let run = |seed: u64, solved: f64, run: f64| {
+        let mut files = solved_at("lstm", 30, seed, 1.0);
+        files.cell.facts.extend([("steps_to_solve".into(), solved), ("steps_run".into(), run)]);
+        files
+    };
+    // At step 120, before any of the others solved it, and one that had met the threshold before it diverged.
+    let lost = |seed: u64| {
+        let mut files = diverged_at("lstm", 30, seed);
+        files.cell.facts.insert("steps_run".into(), 120.0);
+        files
+    };
+    let mut late = run(5, 100.0, 120.0);
+    late.cell.status = Status::Diverged;
+    let steps = |cells: &[CellFiles]| only(&summarise(cells).accuracy).steps_to_solve.unwrap();
+    let solved = [run(0, 400.0, 3000.0), run(1, 900.0, 3000.0), run(2, 1000.0, 3000.0)];
+    // Two of three by 900. Without those that diverged in the risk set it were 900 in all three.
+    assert_eq!(steps(&solved).median, Some(900.0));
+    let with = |lost: &[CellFiles]| [solved.to_vec(), lost.to_vec()].concat();
+    assert_eq!(steps(&with(&[lost(3), lost(4)])).median, Some(1000.0));
+    let never = StepsToSolve { median: None, at_least: Some(f64::INFINITY), solved: 3, n: 7 };
+    assert_eq!(steps(&with(&[lost(3), lost(4), late, lost(6)])), never);
 }
 
 #[test]

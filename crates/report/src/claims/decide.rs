@@ -1,6 +1,6 @@
 //! From claims and results to decisions: one test a claim, corrected over the family.
 
-use super::definition::{Condition, Direction, Test};
+use super::definition::{Condition, Direction, Filter, Test};
 use super::quantity::Quantity;
 use super::select::{passes, side, words};
 use super::{Claim, Decision, Outcome, Side};
@@ -11,6 +11,7 @@ use crate::statistics::{
 use crate::summary::{Scaling, summarise};
 use seqbench_record::CellFiles;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Power at which the seeds needed are given.
 const POWER: f64 = 0.8;
@@ -71,13 +72,35 @@ pub fn decide(claims: &[Claim], read: &dyn Fn(&str) -> Vec<CellFiles>) -> Vec<De
     found.into_iter().enumerate().map(settle).collect()
 }
 
-/// Claims whose test could not reach its threshold however clear the results: the smallest p that the design allows, times
-/// the number of tests in the family, is above one minus the confidence.
-pub fn hopeless(claims: &[Claim]) -> Vec<(&Claim, f64)> {
-    let family = claims.iter().filter(|claim| claim.smallest_p().is_some()).count() as f64;
-    let beyond =
-        |claim: &&Claim| claim.smallest_p().map(|p| p * family).filter(|p| *p > 1.0 - claim.confidence);
-    claims.iter().filter_map(|claim| Some((claim, beyond(&claim)?))).collect()
+/// A claim whose test could not reach its threshold however clear the results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hopeless<'a> {
+    /// The claim.
+    pub claim: &'a Claim,
+    /// The smallest p that its design allows, times the number of tests: above one minus its confidence.
+    pub p: f64,
+    /// Tests of the family. A claim that no chance is in has none.
+    pub tests: usize,
+}
+
+impl fmt::Display for Hopeless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hopeless { claim, p, tests } = self;
+        write!(
+            f,
+            "claim `{}` cannot be decided: its smallest possible p, corrected for the family of {tests} tests, is {p:.3}, above \
+             {:.3}",
+            claim.name,
+            1.0 - claim.confidence
+        )
+    }
+}
+
+/// Claims that cannot be decided in this family.
+pub fn hopeless(claims: &[Claim]) -> Vec<Hopeless<'_>> {
+    let tests = claims.iter().filter(|claim| claim.smallest_p().is_some()).count();
+    let of = |claim| Some(Hopeless { claim, p: Claim::smallest_p(claim)? * tests as f64, tests });
+    claims.iter().filter_map(of).filter(|own| own.p > 1.0 - own.claim.confidence).collect()
 }
 
 impl Claim {
@@ -156,10 +179,12 @@ fn examine(claim: &Claim, cells: &[CellFiles]) -> Found {
     }
     let examined = match &claim.test {
         Test::Sides { quantity, of, direction, than, by, paired } => {
-            sides(claim, quantity, [of, than], *direction, *by, *paired, cells, &mut decision)
+            let asked = Asked { claim, quantity, of, direction: *direction, cells };
+            asked.against_side(than, *by, *paired, &mut decision)
         }
         Test::Number { quantity, of, direction, than } => {
-            number(claim, quantity, of, *direction, *than, cells, &mut decision)
+            let asked = Asked { claim, quantity, of, direction: *direction, cells };
+            asked.against_number(*than, &mut decision)
         }
         Test::Exponent { mode, of, direction, than } => {
             exponent(mode, of, *direction, *than, cells, &mut decision)
@@ -199,57 +224,54 @@ fn ways(direction: Direction, p: impl Fn(Alternative) -> Option<f64>) -> Result<
     }
 }
 
-fn sides(
-    claim: &Claim,
-    quantity: &Quantity,
-    filters: [&super::Filter; 2],
+/// What a claim about runs asks, and of which cells.
+struct Asked<'a> {
+    claim: &'a Claim,
+    quantity: &'a Quantity,
+    of: &'a Filter,
     direction: Direction,
-    by: f64,
-    paired: bool,
-    cells: &[CellFiles],
-    decision: &mut Decision,
-) -> Examined {
-    let [own, other] = filters.map(|filter| side(claim, filter, quantity, cells));
-    let (own, other) = (own?, other?);
-    let (a, b) = (plain(&own), plain(&other));
-    let margin = if direction == Direction::Above { by } else { -by };
-    let p = ways(direction, |alternative| {
-        let test = if paired { paired_sign_flip } else { permutation };
-        test(&a, &b, margin, alternative).map(|tested| tested.p)
-    })?;
-    let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
-    decision.effect = mean(&differences);
-    decision.interval =
-        if paired { t_interval(&differences, claim.confidence) } else { welch(&a, &b, claim.confidence) };
-    let pooled = |values: &[f64]| standard_deviation(values).unwrap_or(0.0).powi(2);
-    let deviation = ((pooled(&a) + pooled(&b)) / 2.0).sqrt();
-    let effect = decision.effect.map(|effect| (effect - margin, deviation)).filter(|_| !paired);
-    decision.sides = vec![own, other];
-    Ok((Some(p), effect))
+    cells: &'a [CellFiles],
 }
 
-fn number(
-    claim: &Claim,
-    quantity: &Quantity,
-    of: &super::Filter,
-    direction: Direction,
-    than: f64,
-    cells: &[CellFiles],
-    decision: &mut Decision,
-) -> Examined {
-    let own = side(claim, of, quantity, cells)?;
-    let values = plain(&own);
-    let p = ways(direction, |alternative| sign_test(&values, than, alternative))?;
-    decision.effect = mean(&values).map(|mean| mean - than);
-    decision.interval = t_interval(&values, claim.confidence)
-        .map(|interval| Interval { low: interval.low - than, high: interval.high - than });
-    decision.sides = vec![own];
-    Ok((Some(p), None))
+impl Asked<'_> {
+    fn side(&self, filter: &Filter) -> Result<Side, String> {
+        side(self.claim, filter, self.quantity, self.cells)
+    }
+
+    fn against_side(&self, than: &Filter, by: f64, paired: bool, decision: &mut Decision) -> Examined {
+        let (own, other) = (self.side(self.of)?, self.side(than)?);
+        let (a, b) = (plain(&own), plain(&other));
+        let margin = if self.direction == Direction::Above { by } else { -by };
+        let p = ways(self.direction, |alternative| {
+            let test = if paired { paired_sign_flip } else { permutation };
+            test(&a, &b, margin, alternative).map(|tested| tested.p)
+        })?;
+        let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
+        let level = self.claim.confidence;
+        decision.effect = mean(&differences);
+        decision.interval = if paired { t_interval(&differences, level) } else { welch(&a, &b, level) };
+        let pooled = |values: &[f64]| standard_deviation(values).unwrap_or(0.0).powi(2);
+        let deviation = ((pooled(&a) + pooled(&b)) / 2.0).sqrt();
+        let effect = decision.effect.map(|effect| (effect - margin, deviation)).filter(|_| !paired);
+        decision.sides = vec![own, other];
+        Ok((Some(p), effect))
+    }
+
+    fn against_number(&self, than: f64, decision: &mut Decision) -> Examined {
+        let own = self.side(self.of)?;
+        let values = plain(&own);
+        let p = ways(self.direction, |alternative| sign_test(&values, than, alternative))?;
+        decision.effect = mean(&values).map(|mean| mean - than);
+        decision.interval = t_interval(&values, self.claim.confidence)
+            .map(|interval| Interval { low: interval.low - than, high: interval.high - than });
+        decision.sides = vec![own];
+        Ok((Some(p), None))
+    }
 }
 
 fn exponent(
     mode: &str,
-    of: &super::Filter,
+    of: &Filter,
     direction: Direction,
     than: f64,
     cells: &[CellFiles],

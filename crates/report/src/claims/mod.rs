@@ -8,7 +8,7 @@ mod facts;
 mod quantity;
 mod select;
 
-pub use decide::{decide, hopeless};
+pub use decide::{Hopeless, decide, hopeless};
 pub use decision::{Decision, Outcome, Side};
 pub use definition::{Claim, ClaimError, Condition, Direction, FEWEST_PAIRS, FEWEST_SEEDS, Filter, Test};
 pub use quantity::Quantity;

@@ -1,7 +1,7 @@
 //! What of a run a claim is about: one number a cell.
 
-use crate::statistics::{least_squares, mean};
-use crate::summary::FEWEST_POINTS;
+use crate::statistics::mean;
+use crate::summary::slope;
 use seqbench_record::{CellFiles, ProfileRow, ScoreRow, Status};
 use serde::Serialize;
 use std::fmt;
@@ -110,19 +110,8 @@ impl Quantity {
                     tested(files).filter(|row| row.length as f64 > trained).map(|row| row.value).collect();
                 mean(&beyond).ok_or_else(|| "no length beyond the trained ones was evaluated".into())
             }
-            Quantity::GradientSlope { stage, layer, wrt } => {
-                let trusted =
-                    |row: &&ProfileRow| row.trusted && row.distance >= 1 && row.log10_relative.is_finite();
-                let mut points: Vec<(f64, f64)> = profile(files, stage, *layer, wrt)
-                    .filter(trusted)
-                    .map(|row| (row.distance as f64, row.log10_relative))
-                    .collect();
-                points.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let line = least_squares(&points).filter(|_| points.len() >= FEWEST_POINTS);
-                line.map(|line| line.slope).ok_or_else(|| {
-                    format!("too few distances of {wrt}, layer {layer}, at {stage} are trusted")
-                })
-            }
+            Quantity::GradientSlope { stage, layer, wrt } => slope(profile(files, stage, *layer, wrt))
+                .ok_or_else(|| format!("too few distances of {wrt}, layer {layer}, at {stage} are trusted")),
             Quantity::GradientDecades { stage, layer, wrt, distance } => {
                 let mut rows = profile(files, stage, *layer, wrt);
                 let row = rows.find(|row| row.distance == *distance);

@@ -20,6 +20,11 @@ pub(super) fn section(decisions: &[Decision], told: &[Told<'_>], places: &[Place
             section id="claims" aria-labelledby="claims-name" {
                 h2 id="claims-name" { "Claims" }
                 (overview(decisions))
+                @if decisions.iter().any(|own| own.adjusted.is_some()) {
+                    p class="small" {
+                        "p is adjusted over all claims of the family, on this page or not; one whose runs are missing counts as 1."
+                    }
+                }
                 @for (place, decision) in decisions.iter().enumerate() {
                     (claim(decision, &anchor(place), told, &cells))
                 }

@@ -1,7 +1,8 @@
 //! The ratio of two runs whose values come in visits: what changes between visits (clock states, neighbours) bounds what two
 //! runs can tell apart, however well the rounds within a visit agree.
 
-use super::{Interval, LEVEL, mean, standard_deviation, student_quantile};
+use super::{Alternative, Interval, LEVEL, mean, standard_deviation, student_quantile, student_tail};
+use serde::Serialize;
 
 /// Logarithms of one quantity's positive values, one a visit, in the first and in the second run.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,22 +24,67 @@ impl Visited {
 
     /// Geometric mean over visits of the second run over that of the first.
     pub fn ratio(&self) -> f64 {
-        self.shift().exp()
+        self.log_ratio().exp()
     }
 
-    /// Where the ratio may lie: on the logarithms, Student's t of visits as the unit of observation, both runs of one variance.
-    /// Three visits may agree by luck, so that variance is at least `pooled`, that of all quantities of both runs (see
-    /// [`pool`]).
-    pub fn interval(&self, pooled: Pooled) -> Option<Interval> {
-        let own = pool([self]);
+    /// The ratio with its errors: on the logarithms, Student's t of visits as the unit of observation, both runs of one
+    /// variance. Three visits may agree by luck, so that variance is at least `pooled`, that of all quantities of both runs (see
+    /// [`pool`]). None where `pooled` is of nothing.
+    pub fn shift(&self, pooled: Pooled) -> Option<Shift> {
         let weight = 1.0 / self.first.len() as f64 + 1.0 / self.second.len() as f64;
-        let half = own.half(weight)?.max(pooled.half(weight)?);
-        let shift = self.shift();
-        Some(Interval { low: (shift - half).exp(), high: (shift + half).exp() })
+        let error = |of: Pooled| Error { deviation: (of.variance * weight).sqrt(), freedom: of.freedom };
+        let errors = [pool([self]), pooled].map(error);
+        errors.iter().all(|error| error.freedom > 0.0).then(|| Shift { log: self.log_ratio(), errors })
     }
 
-    fn shift(&self) -> f64 {
+    /// Where the ratio may lie: see [`Visited::shift`].
+    pub fn interval(&self, pooled: Pooled) -> Option<Interval> {
+        self.shift(pooled)?.interval()
+    }
+
+    fn log_ratio(&self) -> f64 {
         mean(&self.second).unwrap_or(0.0) - mean(&self.first).unwrap_or(0.0)
+    }
+}
+
+/// The logarithm of a ratio with the errors it is judged by: the larger one holds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Shift {
+    log: f64,
+    errors: [Error; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Error {
+    deviation: f64,
+    freedom: f64,
+}
+
+impl Shift {
+    /// Whether the second is more than the first.
+    pub fn rises(&self) -> bool {
+        self.log > 0.0
+    }
+
+    /// Where the ratio may lie at [`LEVEL`].
+    pub fn interval(&self) -> Option<Interval> {
+        let half =
+            |error: &Error| Some(student_quantile(0.5 + LEVEL / 2.0, error.freedom)? * error.deviation);
+        let [own, pooled] = &self.errors;
+        let half = half(own)?.max(half(pooled)?);
+        Some(Interval { low: (self.log - half).exp(), high: (self.log + half).exp() })
+    }
+
+    /// p of the ratio being within 1 and 1 + `tolerance`, either over the other: two-sided, of the test whose interval
+    /// [`Shift::interval`] is, so that it is below 1 − [`LEVEL`] just where that interval lies beyond the tolerance.
+    pub fn p_beyond(&self, tolerance: f64) -> Option<f64> {
+        let beyond = self.log.abs() - tolerance.ln_1p();
+        if beyond <= 0.0 {
+            return Some(1.0);
+        }
+        let tail = |error: &Error| student_tail(beyond / error.deviation, error.freedom);
+        let [own, pooled] = &self.errors;
+        Some((Alternative::TwoSided.sides() * tail(own)?.max(tail(pooled)?)).min(1.0))
     }
 }
 
@@ -53,10 +99,6 @@ impl Pooled {
     /// Standard deviation between visits, of the logarithms: about a relative one.
     pub fn deviation(&self) -> f64 {
         self.variance.sqrt()
-    }
-
-    fn half(&self, weight: f64) -> Option<f64> {
-        Some(student_quantile(0.5 + LEVEL / 2.0, self.freedom)? * (self.variance * weight).sqrt())
     }
 }
 
@@ -90,6 +132,32 @@ mod tests {
         let wide = Pooled { variance: 9.0, freedom: 100.0 };
         assert!(visited.interval(wide).unwrap().high > ends.high);
         assert_eq!(visited.interval(Pooled { variance: 1e-6, freedom: 100.0 }), Some(ends));
+    }
+
+    #[test]
+    fn p_is_that_of_the_interval() {
+        let shift = |log: f64, own: (f64, f64), pooled: (f64, f64)| Shift {
+            log,
+            errors: [own, pooled].map(|(deviation, freedom)| Error { deviation, freedom }),
+        };
+        let p = |of: Shift, tolerance: f64| of.p_beyond(tolerance).unwrap();
+        // t of 97.5 % with 4 degrees of freedom is 2.776.
+        let edge = 2.776_445 * 0.1;
+        assert!((p(shift(edge, (0.1, 4.0), (0.01, 100.0)), 0.0) - 0.05).abs() < 1e-6);
+        assert!((p(shift(-edge - 1.05f64.ln(), (0.1, 4.0), (0.01, 100.0)), 0.05) - 0.05).abs() < 1e-6);
+        // The larger error holds, whichever it is.
+        assert!((p(shift(edge, (0.0, 4.0), (0.1, 4.0)), 0.0) - 0.05).abs() < 1e-6);
+        assert_eq!(p(shift(0.04, (1e-6, 4.0), (1e-6, 4.0)), 0.05), 1.0, "within the tolerance");
+        assert_eq!(
+            (p(shift(0.0, (0.0, 4.0), (0.0, 4.0)), 0.0), p(shift(1.0, (0.0, 4.0), (0.0, 4.0)), 0.0)),
+            (1.0, 0.0)
+        );
+        for log in [-0.5, -0.2, 0.1, 0.25, 0.3, 0.34, 0.6] {
+            let own = shift(log, (0.1, 4.0), (0.12, 60.0));
+            let ends = own.interval().unwrap();
+            let beyond = ends.low > 1.05 || ends.high < 1.0 / 1.05;
+            assert_eq!(p(own, 0.05) < 0.05, beyond, "{log}");
+        }
     }
 
     #[test]

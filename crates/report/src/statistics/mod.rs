@@ -3,7 +3,6 @@
 //!
 //! What cannot be said is absent, not zero: one seed has a mean and no interval, no seed has neither.
 
-mod censored;
 mod curvature;
 mod difference;
 mod drift;
@@ -21,10 +20,9 @@ mod signs;
 mod survival;
 mod tested;
 
-pub use censored::Censored;
 pub use curvature::{Curvature, curvature};
 pub use difference::{pooled_deviation, welch};
-pub use drift::{Pooled, Visited, pool};
+pub use drift::{Pooled, Shift, Visited, pool};
 pub use holm::holm;
 pub use interval::{Interval, LEVEL, median_interval, student_quantile, student_tail, t_interval, wilson};
 pub use line::{Line, least_squares, slope_error};
@@ -36,7 +34,7 @@ pub use rates::{fisher_exact, newcombe};
 pub use resample::{RESAMPLES, stratified_difference, stratified_interval, stratified_permutation};
 pub use seeds::{fewest_seeds, seeds_needed};
 pub use signs::{MOST_FLIPPED, paired_sign_flip, sign_flip, sign_test, smallest_flip_p};
-pub use survival::{Fall, KaplanMeier, MedianInterval, Waited};
+pub use survival::{Fall, KaplanMeier, MedianInterval, MedianTime, Waited};
 pub use tested::{Alternative, Tested};
 
 use serde::Serialize;

@@ -116,50 +116,35 @@ impl Thresholds {
 
     /// Arrangements with thresholds up to a margin, the one seen included.
     fn up_to(&self, margin: f64) -> f64 {
-        let margin = margin + self.tie;
-        match &self.known {
-            Known::All(sums) => {
-                let counts = sums.iter().zip(1u32..).map(|([a, b], size)| {
-                    // As a's sum rises, fewer of b's are large enough.
-                    let shift = f64::from(size) * margin;
-                    let mut small = 0;
-                    let pairs = a.iter().map(|own| {
-                        while small < b.len() && b[small] < own - shift {
-                            small += 1;
-                        }
-                        (b.len() - small) as f64
-                    });
-                    pairs.sum::<f64>()
-                });
-                1.0 + counts.sum::<f64>()
-            }
-            Known::Drawn { thresholds, unchanged } => {
-                1.0 + unchanged + thresholds.partition_point(|own| *own <= margin) as f64
-            }
-        }
+        self.arrangements - self.beyond(margin + self.tie, f64::lt)
     }
 
     /// Arrangements with thresholds from a margin on, the one seen included.
     fn from(&self, margin: f64) -> f64 {
-        let margin = margin - self.tie;
+        let unchanged = if let Known::Drawn { unchanged, .. } = self.known { unchanged } else { 0.0 };
+        1.0 + unchanged + self.beyond(margin - self.tie, f64::le)
+    }
+
+    /// Thresholds that a margin is less than, or at most.
+    fn beyond(&self, margin: f64, is_before: fn(&f64, &f64) -> bool) -> f64 {
         match &self.known {
             Known::All(sums) => {
                 let counts = sums.iter().zip(1u32..).map(|([a, b], size)| {
+                    // As a's sum rises, more of b's are small enough.
                     let shift = f64::from(size) * margin;
                     let mut small = 0;
                     let pairs = a.iter().map(|own| {
-                        while small < b.len() && b[small] <= own - shift {
+                        while small < b.len() && is_before(&b[small], &(own - shift)) {
                             small += 1;
                         }
                         small as f64
                     });
                     pairs.sum::<f64>()
                 });
-                1.0 + counts.sum::<f64>()
+                counts.sum::<f64>()
             }
-            Known::Drawn { thresholds, unchanged } => {
-                let below = thresholds.partition_point(|own| *own < margin);
-                1.0 + unchanged + (thresholds.len() - below) as f64
+            Known::Drawn { thresholds, .. } => {
+                (thresholds.len() - thresholds.partition_point(|own| !is_before(&margin, own))) as f64
             }
         }
     }

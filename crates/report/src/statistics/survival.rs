@@ -45,6 +45,28 @@ pub struct MedianInterval {
     pub high: Option<f64>,
 }
 
+/// The median time until a threshold, or what it is known to be no less than.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct MedianTime {
+    /// [`KaplanMeier::median`]; none where more than half still wait to the end.
+    pub median: Option<f64>,
+    /// Where there is no median: what it is no less than, however soon after their end those would have reached the threshold
+    /// that ended before. Infinite where more than half never reach it.
+    pub at_least: Option<f64>,
+}
+
+impl MedianTime {
+    /// Of runs that waited; neither of none, and as for [`KaplanMeier::new`]. A run that ended for a reason that has to do with
+    /// how long it would have waited, such as one that diverged, waits for ever: an infinite time.
+    pub fn new(runs: &[Waited]) -> Self {
+        let Some(curve) = KaplanMeier::new(runs) else { return Self::default() };
+        let soonest = runs.iter().map(|run| Waited { reached: run.time.is_finite(), ..*run });
+        let bound = || KaplanMeier::new(&soonest.collect::<Vec<_>>())?.median().or(Some(f64::INFINITY));
+        let median = curve.median();
+        Self { median, at_least: if median.is_none() { bound() } else { None } }
+    }
+}
+
 /// The share is a product of fractions, and one half may come out a bit beside it.
 const ROUNDING: f64 = 1e-12;
 
@@ -133,6 +155,37 @@ mod tests {
         assert_eq!(estimate(&[], &[f64::INFINITY]).median(), None);
         assert_eq!(KaplanMeier::new(&[]), None);
         assert_eq!(KaplanMeier::new(&runs(&[f64::INFINITY], &[])), None);
+    }
+
+    #[test]
+    fn a_median_or_what_it_is_no_less_than() {
+        let of = |reached: &[f64], ended: &[f64]| {
+            let found = MedianTime::new(&runs(reached, ended));
+            (found.median, found.at_least)
+        };
+        const NEVER: f64 = f64::INFINITY;
+        // All: the middle one, the lower of two.
+        assert_eq!(of(&[10.0, 30.0, 20.0], &[]), (Some(20.0), None));
+        assert_eq!(of(&[10.0, 30.0, 20.0, 40.0], &[]), (Some(20.0), None));
+        // All that did not ended at one budget: half of all suffice.
+        assert_eq!(of(&[10.0, 20.0], &[100.0]), (Some(20.0), None));
+        assert_eq!(of(&[10.0, 20.0], &[100.0, 100.0]), (Some(20.0), None));
+        assert_eq!(of(&[10.0, 20.0], &[100.0, 100.0, 100.0]), (None, Some(100.0)));
+        assert_eq!(of(&[], &[100.0, 100.0]), (None, Some(100.0)));
+        // By hand: 2/3 wait after 10; the one that ended at 15 is not at risk at 30, of which one of one reaches it.
+        assert_eq!(of(&[10.0, 30.0], &[15.0]), (Some(30.0), None));
+        // 6/7, then 5/7 of seven; at 50 one of three: 10/21. Were the one that ended at 25 still at risk, it were 15/28.
+        assert_eq!(of(&[10.0, 20.0, 50.0], &[25.0, 25.0, 60.0, 60.0]), (Some(50.0), None));
+        assert_eq!(of(&[10.0, 20.0, 50.0], &[25.0, 60.0, 60.0, 60.0]), (None, Some(50.0)));
+        // Those that ended at 10 and 20 may have needed no more: 20 is all that is sure.
+        assert_eq!(of(&[], &[10.0, 20.0, 30.0]), (None, Some(20.0)));
+        // Those that never will stay at risk: 4/5, 3/5. Had they ended at 5, it were 1/2 at 10.
+        assert_eq!(of(&[10.0, 20.0], &[NEVER, NEVER, NEVER]), (None, Some(NEVER)));
+        assert_eq!(of(&[10.0, 20.0], &[5.0, 5.0, 5.0]), (Some(10.0), None));
+        assert_eq!(of(&[10.0, 20.0], &[NEVER, NEVER]), (Some(20.0), None));
+        assert_eq!(of(&[10.0], &[NEVER, NEVER]), (None, Some(NEVER)));
+        assert_eq!(of(&[], &[]), (None, None));
+        assert_eq!(of(&[NEVER], &[]), (None, None));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Accuracy of a setting over its seeds.
 
 use super::Setting;
-use super::training::{Selected, Stop, selected, stop, stopped_early};
-use crate::statistics::{Censored, Estimate, SeedValue, Success, mean};
+use super::training::{Selected, Stop, median_time, selected, solved_after, stop, waited_steps};
+use crate::statistics::{Estimate, MedianTime, SeedValue, Success, mean};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
 use serde_json::Value;
@@ -61,13 +61,13 @@ impl Counts {
     }
 }
 
-/// Median over seeds of the optimizer steps until solved, where runs that never were count as longer than any.
+/// Median over seeds of the optimizer steps until solved, by Kaplan & Meier: unsolved runs are at risk until they end, diverged
+/// ones for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepsToSolve {
-    /// The median; none where half of the runs or more were not solved: it is then above the budget.
+    /// The median; none where more than half had not solved it to the end.
     pub median: Option<f64>,
-    /// What the median is above, where runs that were told to stop early decide it: they were neither solved nor
-    /// given their whole budget.
+    /// Where there is no median: what it is no less than; infinite where more than half diverged.
     pub at_least: Option<f64>,
     /// Runs that say when they solved it.
     pub solved: usize,
@@ -181,7 +181,7 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         beyond,
         exact_match: over_seeds(cells, "exact_match", length),
         references: references(cells),
-        steps_to_solve: steps_to_solve(cells, &counts),
+        steps_to_solve: steps_to_solve(cells),
         steps: largest_fact(cells, "steps"),
         stop: stop(cells),
         selected: selected(cells),
@@ -263,17 +263,12 @@ fn threshold(cells: &[&CellFiles]) -> f64 {
     largest_fact(cells, "solved_threshold").or_else(configured).unwrap_or(DEFAULT_SOLVED)
 }
 
-fn steps_to_solve(cells: &[&CellFiles], counts: &Counts) -> Option<StepsToSolve> {
-    let known: Vec<f64> =
-        done(cells).filter_map(|files| files.cell.facts.get("steps_to_solve").copied()).collect();
-    // A run that stopped early without solving would have solved it at some later step, or never.
-    let unknown: Vec<f64> = done(cells)
-        .filter(|files| !files.cell.facts.contains_key("steps_to_solve"))
-        .filter_map(stopped_early)
-        .collect();
-    let n = counts.done + counts.diverged;
-    let Censored { median, at_least } = Censored::new(&known, &unknown, n);
-    (!known.is_empty()).then_some(StepsToSolve { median, at_least, solved: known.len(), n })
+fn steps_to_solve(cells: &[&CellFiles]) -> Option<StepsToSolve> {
+    let ran = |files: &&&CellFiles| matches!(files.cell.status, Status::Done | Status::Diverged);
+    let runs: Vec<&CellFiles> = cells.iter().filter(ran).copied().collect();
+    let solved = runs.iter().filter(|files| solved_after(files).is_some()).count();
+    let MedianTime { median, at_least } = median_time(&runs, waited_steps);
+    (solved > 0).then_some(StepsToSolve { median, at_least, solved, n: runs.len() })
 }
 
 pub(super) fn references(cells: &[&CellFiles]) -> Vec<Reference> {

@@ -150,19 +150,23 @@ fn memory(points: &[ProfilePoint]) -> Option<(u64, bool)> {
     Some((last.distance, kept < points.len()))
 }
 
+/// Slope of log10 relative norm of one run over its trusted distances from 1 on, in decades a step; none below
+/// [`FEWEST_POINTS`] of them.
+pub(crate) fn slope<'a>(rows: impl IntoIterator<Item = &'a ProfileRow>) -> Option<f64> {
+    let trusted = |row: &&ProfileRow| row.trusted && row.distance >= 1 && row.log10_relative.is_finite();
+    let rows = rows.into_iter().filter(trusted);
+    let mut points: Vec<(f64, f64)> = rows.map(|row| (row.distance as f64, row.log10_relative)).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    least_squares(&points).filter(|_| points.len() >= FEWEST_POINTS).map(|line| line.slope)
+}
+
 fn decay(rows: &[(u64, &ProfileRow)]) -> Option<Decay> {
-    let mut seeds: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut seeds: BTreeMap<u64, Vec<&ProfileRow>> = BTreeMap::new();
     for (seed, row) in rows {
-        if row.trusted && row.distance >= 1 && row.log10_relative.is_finite() {
-            seeds.entry(*seed).or_default().push((row.distance as f64, row.log10_relative));
-        }
+        seeds.entry(*seed).or_default().push(row);
     }
-    let slope = |(seed, mut points): (u64, Vec<(f64, f64)>)| {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let line = least_squares(&points).filter(|_| points.len() >= FEWEST_POINTS)?;
-        Some(SeedValue { seed, value: line.slope })
-    };
-    let decades_per_step = Estimate::new(seeds.into_iter().filter_map(slope).collect());
+    let value = |(seed, rows): (u64, Vec<&ProfileRow>)| Some(SeedValue { seed, value: slope(rows)? });
+    let decades_per_step = Estimate::new(seeds.into_iter().filter_map(value).collect());
     let mean = decades_per_step.mean?;
     let gain_per_step = 10f64.powf(mean);
     Some(Decay {

@@ -34,6 +34,7 @@ pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};
 pub use curves_by::{LagCurve, LagPoint, LengthCurve, LengthPoint};
 pub use extrapolation::{EXTRAPOLATES, Extrapolation};
+pub(crate) use gradients::slope;
 pub use gradients::{
     Decay, EXPLODING_ABOVE, FEWEST_POINTS, GradientProfile, ProfilePoint, VANISHING_BELOW, Verdict,
 };

@@ -1,7 +1,7 @@
 //! Two runs of the same measurements side by side: whether times repeat.
 
 use super::{Setting, Summary, ThroughputRow, Visit};
-use crate::statistics::{Interval, LEVEL, Pooled, Visited, median_interval, pool};
+use crate::statistics::{Interval, LEVEL, Pooled, Shift, Visited, median_interval, pool};
 use serde::Serialize;
 
 /// One row that both runs have.
@@ -32,6 +32,8 @@ pub struct Repeat {
     pub paced_ratio: Option<f64>,
     /// Where that may lie, by [`Visited::interval`].
     pub paced_interval: Option<Interval>,
+    /// The same with its errors, for a test.
+    pub paced_shift: Option<Shift>,
     /// Whether the interval at equal pace holds 1, or the other where there is none; none without either.
     pub covers_one: Option<bool>,
     /// Whether either row was disturbed.
@@ -86,7 +88,8 @@ fn repeat(
             .zip(of_rounds(b))
             .map(|(a, b)| Interval { low: b.low / a.high, high: b.high / a.low }),
     };
-    let paced_interval = visits.paced.as_ref().and_then(|visited| visited.interval(paced));
+    let paced_shift = visits.paced.as_ref().and_then(|visited| visited.shift(paced));
+    let paced_interval = paced_shift.and_then(|shift| shift.interval());
     Some(Repeat {
         setting: a.setting.clone(),
         mode: a.mode.clone(),
@@ -99,6 +102,7 @@ fn repeat(
         interval,
         paced_ratio: visits.paced.as_ref().map(Visited::ratio),
         paced_interval,
+        paced_shift,
         covers_one: paced_interval.or(interval).map(|ends| ends.low <= 1.0 && 1.0 <= ends.high),
         noisy: a.disturbance.noisy || b.disturbance.noisy,
     })

@@ -1,7 +1,8 @@
 //! What a training run costs, and what it costs to solve its task.
 
+use super::training::{median_time, solved_after, steps_run, waited, waited_steps};
 use super::{AccuracyGroup, Setting};
-use crate::statistics::{Censored, Estimate, SeedValue, Success};
+use crate::statistics::{Estimate, MedianTime, SeedValue, Success};
 use seqbench_record::{CellFiles, Status};
 use serde::Serialize;
 
@@ -12,10 +13,10 @@ pub struct ToSolve {
     pub threshold: f64,
     /// Runs that reached it, of those done or diverged.
     pub solved: Success,
-    /// Median optimizer steps, where runs that never reached it count as longer than they ran.
-    pub steps: Censored,
+    /// Median optimizer steps by Kaplan & Meier: unsolved runs are at risk until they end, diverged ones for ever.
+    pub steps: MedianTime,
     /// The same of CPU seconds.
-    pub cpu_seconds: Censored,
+    pub cpu_seconds: MedianTime,
     /// Whether a time is a share of the whole run, with its validation and scoring, instead of a measured one of steps alone.
     pub estimated: bool,
 }
@@ -56,25 +57,20 @@ pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[Accur
 fn to_solve(runs: &[&CellFiles]) -> Option<ToSolve> {
     let threshold = runs.iter().find_map(|files| fact(files, "solved_threshold"))?;
     runs.iter().find_map(|files| steps_run(files))?;
-    let solved_at =
-        |files: &&&CellFiles| fact(files, "steps_to_solve").is_some() && files.cell.status == Status::Done;
-    let (solved, unsolved): (Vec<&CellFiles>, Vec<&CellFiles>) =
-        runs.iter().partition(|files| solved_at(files));
-    let steps: Vec<f64> = solved.iter().filter_map(|files| fact(files, "steps_to_solve")).collect();
-    let spent: Vec<f64> = unsolved.iter().filter_map(|files| steps_run(files)).collect();
-    let seconds: Vec<(f64, bool)> = solved.iter().filter_map(|files| seconds_to_solve(files)).collect();
-    let known: Vec<f64> = seconds.iter().map(|(seconds, _)| *seconds).collect();
-    let spent_seconds: Vec<(f64, bool)> =
-        unsolved.iter().filter_map(|files| training_seconds(files)).collect();
-    let longer: Vec<f64> = spent_seconds.iter().map(|(seconds, _)| *seconds).collect();
-    // A run without a time would count as longer than any.
-    let timed = known.len() + longer.len() == runs.len();
+    let cpu_seconds = |files: &CellFiles| {
+        waited(files, |own| Some(seconds_to_solve(own)?.0), |own| Some(training_seconds(own)?.0))
+    };
+    let of_solved = |files: &&CellFiles| solved_after(files).is_some();
+    let estimated = |files: &&CellFiles| {
+        let own = if of_solved(files) { seconds_to_solve(files) } else { training_seconds(files) };
+        files.cell.status == Status::Done && own.is_some_and(|(_, estimated)| estimated)
+    };
     Some(ToSolve {
         threshold,
-        solved: Success::new(solved.len(), runs.len()),
-        steps: Censored::new(&steps, &spent, runs.len()),
-        cpu_seconds: if timed { Censored::new(&known, &longer, runs.len()) } else { Censored::default() },
-        estimated: seconds.iter().chain(&spent_seconds).any(|(_, estimated)| *estimated),
+        solved: Success::new(runs.iter().copied().filter(of_solved).count(), runs.len()),
+        steps: median_time(runs, waited_steps),
+        cpu_seconds: median_time(runs, cpu_seconds),
+        estimated: runs.iter().copied().any(|files| estimated(&files)),
     })
 }
 
@@ -101,10 +97,6 @@ fn whole_seconds(files: &CellFiles) -> Option<f64> {
 
 fn threads(files: &CellFiles) -> f64 {
     f64::from(files.cell.provenance.threads.max(1))
-}
-
-fn steps_run(files: &CellFiles) -> Option<f64> {
-    fact(files, "steps_run").or_else(|| fact(files, "steps"))
 }
 
 fn fact(files: &CellFiles, name: &str) -> Option<f64> {

@@ -1,6 +1,7 @@
 //! How the runs of a setting were trained, where that decides how their scores are read: when they stop, and how
 //! their learning rate was found.
 
+use crate::statistics::{MedianTime, Waited};
 use seqbench_record::{CellFiles, Status};
 use serde::Serialize;
 use serde_json::Value;
@@ -50,4 +51,45 @@ pub(crate) fn stopped_early(files: &CellFiles) -> Option<f64> {
     let told = matches!(stop(&[files]), Some(Stop::Early(_)));
     let (run, budget) = (fact("steps_run")?, fact("steps")?);
     (told && files.cell.status == Status::Done && run < budget).then_some(run)
+}
+
+/// Optimizer steps at which a run solved its task; none where it did not, and of a diverged run, which is unsolved whatever it
+/// scored before.
+pub(super) fn solved_after(files: &CellFiles) -> Option<f64> {
+    files.cell.facts.get("steps_to_solve").copied().filter(|_| files.cell.status == Status::Done)
+}
+
+/// How long a run waited to solve its task, by what it spent until then or, unsolved, in all; none where it does not say.
+///
+/// A run that diverged waits for ever: it ended because of what it had learnt, and would not have solved the task with more.
+/// Taken as one that merely ended at that step, it would leave those at risk, and an architecture that diverges more often would
+/// seem to solve sooner.
+pub(super) fn waited(
+    files: &CellFiles,
+    until_solved: impl Fn(&CellFiles) -> Option<f64>,
+    in_all: impl Fn(&CellFiles) -> Option<f64>,
+) -> Option<Waited> {
+    if files.cell.status == Status::Diverged {
+        return Some(Waited { time: f64::INFINITY, reached: false });
+    }
+    let reached = solved_after(files).is_some();
+    let time = if reached { until_solved(files) } else { in_all(files) };
+    time.map(|time| Waited { time, reached })
+}
+
+/// The same in optimizer steps.
+pub(super) fn waited_steps(files: &CellFiles) -> Option<Waited> {
+    waited(files, solved_after, steps_run)
+}
+
+/// Optimizer steps taken; the budget where a run does not say.
+pub(super) fn steps_run(files: &CellFiles) -> Option<f64> {
+    let fact = |name: &str| files.cell.facts.get(name).copied();
+    fact("steps_run").or_else(|| fact("steps"))
+}
+
+/// The median of how long runs waited; none where one does not say: it is no run that took for ever.
+pub(super) fn median_time(runs: &[&CellFiles], waited: impl Fn(&CellFiles) -> Option<Waited>) -> MedianTime {
+    let waited: Option<Vec<Waited>> = runs.iter().map(|files| waited(files)).collect();
+    waited.map_or_else(MedianTime::default, |runs| MedianTime::new(&runs))
 }

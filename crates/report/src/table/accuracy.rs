@@ -154,10 +154,8 @@ fn notes(summary: &Summary) -> Vec<String> {
         );
     }
     if let Some(thresholds) = distinct(rows.iter().filter_map(|row| row.threshold)) {
-        let bounded = rows.iter().filter_map(|row| row.steps_to_solve).any(|own| own.at_least.is_some());
-        let bound = if bounded { ", ≥ where a run that stopped early unsolved decides it" } else { "" };
         notes.push(format!(
-            "Solved: accuracy ≥ {thresholds}; steps to solve is a median, > where not reached{bound}."
+            "Solved: accuracy ≥ {thresholds}; steps to solve is a Kaplan–Meier median, ≥ where more than half did not."
         ));
     }
     let beyond: BTreeSet<String> = rows.iter().filter_map(|row| spelled_range(&row.beyond)).collect();
@@ -230,11 +228,11 @@ fn steps_to_solve(row: &AccuracyGroup) -> Cell {
     let Some(steps) = row.steps_to_solve else {
         return Cell { text: "–".into(), values: vec![Value::Missing; 2] };
     };
-    let text = match (steps.median, steps.at_least, row.steps) {
-        (Some(median), _, _) => number::count(median),
-        (None, Some(bound), _) => format!("≥ {}", number::count(bound)),
-        (None, None, Some(budget)) => format!("> {}", number::count(budget)),
-        (None, None, None) => "> budget".into(),
+    let text = match (steps.median, steps.at_least) {
+        (Some(median), _) => number::count(median),
+        (None, Some(bound)) if bound.is_infinite() => "never".into(),
+        (None, Some(bound)) => format!("≥ {}", number::count(bound)),
+        (None, None) => "–".into(),
     };
     Cell { text, values: vec![build::number_value(steps.median), Value::Integer(steps.solved as u64)] }
 }

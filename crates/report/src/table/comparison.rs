@@ -220,19 +220,32 @@ fn only(name: &str, rows: &[Unmatched]) -> Option<String> {
     (!rows.is_empty()).then(|| format!("Only in the {name}: {}{rest}.", listed.join(", ")))
 }
 
+/// Columns of times that no finding rests on: those at unequal pace, and what is the same in most rows.
+const GIVING_WAY: [&str; 6] = ["batch", "threads", "first", "second", "second over first", "holds 1"];
+
+/// What was tested of a time, and what it shows.
+fn tested<'a>() -> Vec<build::Build<'a, TimeChange>> {
+    vec![
+        column("p", Align::Right, Show::Never, &["p"], |row: &TimeChange| {
+            number_cell(row.test.p, number::short)
+        }),
+        column("adjusted p", Align::Right, Show::Filled, &["adjusted_p"], |row: &TimeChange| {
+            number_cell(row.test.adjusted, number::short)
+        }),
+        column("finding", Align::Left, Show::Always, &["finding"], |row: &TimeChange| {
+            word(row.finding.words())
+        }),
+    ]
+}
+
 fn times(comparison: &Comparison) -> Table {
     let rows = &comparison.times;
     let repeats: Vec<_> = rows.iter().map(|row| row.repeat.clone()).collect();
     let mut table = super::repeat_table(&repeats);
-    let column = build::table(
-        "",
-        String::new(),
-        Vec::new(),
-        rows,
-        vec![column("finding", Align::Left, Show::Always, &["finding"], |row: &TimeChange| {
-            word(row.finding.words())
-        })],
-    );
+    for own in &mut table.columns {
+        own.secondary = GIVING_WAY.contains(&own.name.as_str());
+    }
+    let column = build::table("", String::new(), Vec::new(), rows, tested());
     table.name = "comparison-times".into();
     table.title = "Two results: times".into();
     table.columns.extend(column.columns);
@@ -241,10 +254,12 @@ fn times(comparison: &Comparison) -> Table {
     }
     if !rows.is_empty() {
         table.notes.push(format!(
-            "Worse: the interval at equal pace lies above 1 by more than {} %; better: below 1/{}. Disturbed rows, and those without \
-             a pace, show nothing. Intervals of times are not corrected for their number.",
+            "Worse: shown to be longer at equal pace by more than {} %, by that t test, two-sided, adjusted by Holm over {} times: \
+             adjusted p ≤ {}; better: shorter alike. Intervals are of each time alone. Disturbed rows, and those without a pace, \
+             are not tested.",
             rounded(100.0 * comparison.limits.time),
-            rounded(1.0 + comparison.limits.time)
+            comparison.times_family,
+            comparison.limits.alpha
         ));
     }
     table

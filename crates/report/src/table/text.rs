@@ -26,8 +26,8 @@ fn is_narrow(grid: &str) -> bool {
     grid.lines().all(|line| line.chars().count() <= TEXT_WIDTH.into())
 }
 
-/// The widest form there is room for, and the headings of the columns it lacks: secondary columns give way from
-/// the right, then words break, then numbers.
+/// The widest form there is room for, and the headings of the columns it lacks: secondary columns give way from the right, then
+/// numbers part with what belongs to them, then long words break, then numbers. Short words, such as a finding, stay whole.
 fn fitted(table: &Table) -> (String, Vec<String>) {
     let mut shown = table.shown();
     let mut dropped = Vec::new();
@@ -39,22 +39,50 @@ fn fitted(table: &Table) -> (String, Vec<String>) {
         let Some(place) = shown.iter().rposition(|(_, column)| column.secondary) else { break };
         dropped.insert(0, shown.remove(place).1.name.clone());
     }
-    let numbers = grid(table, &shown, Whole::Numbers);
-    if is_narrow(&numbers) {
-        return (numbers, dropped);
-    }
-    (grid(table, &shown, Whole::Nothing), dropped)
+    let forms = [Whole::Words, Whole::Numbers, Whole::Short, Whole::ShortWords];
+    let narrow = forms.into_iter().map(|whole| grid(table, &shown, whole)).find(|form| is_narrow(form));
+    (narrow.unwrap_or_else(|| grid(table, &shown, Whole::Nothing)), dropped)
 }
+
+/// Longest word that keeps whole while others break: a verdict, not the name of a model with its settings.
+const SHORT: usize = 12;
 
 /// What never breaks over lines.
 #[derive(Clone, Copy, PartialEq)]
 enum Whole {
     /// Numbers with all that belongs to them, and every word.
     All,
-    /// Numbers alone.
+    /// Every word, and every number without what belongs to it.
+    Words,
+    /// Numbers with all that belongs to them, and short words.
     Numbers,
+    /// Short words, and short numbers without what belongs to them.
+    Short,
+    /// Short words.
+    ShortWords,
     /// Nothing.
     Nothing,
+}
+
+impl Whole {
+    /// Characters of a cell's text that stay on one line.
+    fn of_cell(self, text: &str, align: Align) -> usize {
+        match (self, align) {
+            (Whole::All | Whole::Numbers, Align::Right) => text.chars().count(),
+            _ => self.of_words(text, align),
+        }
+    }
+
+    /// The same of a heading, which is words whatever stands below it.
+    fn of_words(self, text: &str, align: Align) -> usize {
+        let words = || text.split(' ').map(|word| word.chars().count());
+        let short = || words().filter(|length| *length <= SHORT).max().unwrap_or(0);
+        match (self, align) {
+            (Whole::All | Whole::Words, _) | (Whole::Numbers, Align::Right) => words().max().unwrap_or(0),
+            (Whole::Numbers | Whole::ShortWords, Align::Left) | (Whole::Short, _) => short(),
+            (Whole::ShortWords, Align::Right) | (Whole::Nothing, _) => 0,
+        }
+    }
 }
 
 /// The borders and what stands within. What is not kept whole wraps.
@@ -72,22 +100,14 @@ fn grid(table: &Table, shown: &[(usize, &Column)], whole: Whole) -> String {
             Align::Left => CellAlignment::Left,
             Align::Right => CellAlignment::Right,
         });
-        if whole == Whole::All || (whole == Whole::Numbers && shown.align == Align::Right) {
-            let cells = table.rows.iter().map(|row| row[*i].text.as_str());
-            let unbroken = |text: &str| match shown.align {
-                Align::Left => longest_word(text),
-                Align::Right => text.chars().count(),
-            };
-            let widest = cells.map(unbroken).max().unwrap_or(0).max(longest_word(&shown.heading()));
+        let cells = table.rows.iter().map(|row| whole.of_cell(&row[*i].text, shown.align));
+        let widest = cells.max().unwrap_or(0).max(whole.of_words(&shown.heading(), shown.align));
+        if widest > 0 {
             let with_padding = u16::try_from(widest + 2).unwrap_or(TEXT_WIDTH);
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(with_padding)));
         }
     }
     grid.to_string()
-}
-
-fn longest_word(text: &str) -> usize {
-    text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0)
 }
 
 /// Words on lines of at most `width` characters, as far as words are no longer.

@@ -6,7 +6,7 @@ use super::{
     number,
 };
 use crate::{
-    statistics::Censored,
+    statistics::MedianTime,
     summary::{Setting, Summary, ToSolve},
 };
 
@@ -34,7 +34,7 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
             |row: &Row<'_>| success(Some(row.own.solved)),
         ),
         column("steps", Align::Right, Show::Always, &["steps_median", "steps_at_least"], |row: &Row<'_>| {
-            censored(row.own.steps, "", number::count)
+            median(row.own.steps, "", number::count)
         }),
         column(
             "CPU time",
@@ -43,7 +43,7 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
             &["cpu_seconds_median", "cpu_seconds_at_least"],
             |row: &Row<'_>| {
                 let mark = if row.own.estimated { "~ " } else { "" };
-                censored(row.own.cpu_seconds, mark, |seconds| number::duration(1e9 * seconds))
+                median(row.own.cpu_seconds, mark, |seconds| number::duration(1e9 * seconds))
             },
         ),
         column("estimated", Align::Left, Show::Never, &["cpu_seconds_estimated"], |row: &Row<'_>| Cell {
@@ -62,8 +62,8 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
         ));
     }
     notes.push(
-        "Medians over all seeds; one that did not solve it counts as longer than it ran: >, where such a run decides. CPU \
-         time: wall-clock times threads."
+        "Medians by Kaplan–Meier: the first time by which half of the runs had solved it. A run that ended unsolved counts up to \
+         its end, a diverged one as never solving; ≥, never: more than half had not. CPU time: wall-clock times threads."
             .into(),
     );
     if rows.iter().any(|row| row.own.estimated) {
@@ -75,11 +75,12 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
     build::table("time-to-accuracy", title, notes, &rows, columns)
 }
 
-/// `~ 12.0 s`, `> 40.0 s`, with fields median and what it is above.
-fn censored(own: Censored, mark: &str, text: impl Fn(f64) -> String) -> Cell {
+/// `~ 12.0 s`, `≥ 40.0 s`, `never`, with fields median and what it is no less than.
+fn median(own: MedianTime, mark: &str, text: impl Fn(f64) -> String) -> Cell {
     let words = match (own.median, own.at_least) {
         (Some(median), _) => format!("{mark}{}", text(median)),
-        (None, Some(bound)) => format!("> {mark}{}", text(bound)),
+        (None, Some(bound)) if bound.is_infinite() => "never".into(),
+        (None, Some(bound)) => format!("≥ {mark}{}", text(bound)),
         (None, None) => "–".into(),
     };
     Cell { text: words, values: [own.median, own.at_least].map(number_value).into() }

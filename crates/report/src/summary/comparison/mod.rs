@@ -4,6 +4,10 @@
 //! Scores and divergences are tested exactly and corrected together (Holm), so that a comparison of two equal programs finds
 //! any difference with a probability of at most α, however many settings it has. Where the same seeds gave the same bits
 //! there is nothing to test: such rows are identical and no part of the family.
+//!
+//! Times are a family of their own, at the same α. They answer another question, and there may be a hundred of them: in one
+//! family they would leave no score a p that a handful of seeds can reach. Of two builds that compute the same, which is what
+//! times are compared for, all scores are identical, and α is that of the whole comparison.
 
 mod overall;
 mod pairs;
@@ -49,10 +53,10 @@ impl Finding {
 /// From where on something counts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Limits {
-    /// Largest adjusted p that shows a difference of scores.
+    /// Largest adjusted p that shows a difference of scores, and of times.
     pub alpha: f64,
-    /// Share by which a time must be shown to be longer or shorter: the interval of its ratio must leave out all up to
-    /// 1 + this, or all from 1/(1 + this) on.
+    /// Share by which a time must be shown to be longer or shorter: what is tested is that the ratio lies beyond 1 + this or
+    /// 1/(1 + this).
     pub time: f64,
 }
 
@@ -79,8 +83,10 @@ pub struct Comparison {
     pub only_first: Vec<Unmatched>,
     /// What only the second has.
     pub only_second: Vec<Unmatched>,
-    /// Number of tests that were corrected together.
+    /// Number of tests of scores and divergences that were corrected together.
     pub family: usize,
+    /// Number of tests of times that were corrected together.
+    pub times_family: usize,
     /// Of those, how many have so few seeds that none of their outcomes could be shown in a family of this size.
     pub silent: usize,
     /// What counted.
@@ -144,12 +150,14 @@ pub fn compare(first: &[CellFiles], second: &[CellFiles], limits: Limits) -> Com
         pairs.matched.iter().map(|pair| score::change(pair, first, second)).collect();
     let mut diverged: Vec<DivergedChange> = pairs.matched.iter().filter_map(score::diverged).collect();
     let mut overall = overall::overall(&pairs.matched);
-    let times = time::times(&a, &b, limits.time);
+    let mut times = time::times(&a, &b, limits.time);
 
     let corrections = scores.iter_mut().map(|row| &mut row.test);
     let corrections = corrections.chain(diverged.iter_mut().map(|row| &mut row.test));
     let (family, silent) =
         correct(corrections.chain(overall.iter_mut().map(|row| &mut row.test)).collect(), limits.alpha);
+    let (times_family, _) = correct(times.iter_mut().map(|row| &mut row.test).collect(), limits.alpha);
+    times.iter_mut().for_each(|row| row.conclude(limits.alpha));
     scores.iter_mut().for_each(|row| row.conclude(limits.alpha));
     diverged.iter_mut().for_each(|row| row.conclude(limits.alpha));
     overall.iter_mut().for_each(|row| row.conclude(limits.alpha));
@@ -161,6 +169,7 @@ pub fn compare(first: &[CellFiles], second: &[CellFiles], limits: Limits) -> Com
         only_second: [pairs.only_second, time::only(&b, &times)].concat(),
         times,
         family,
+        times_family,
         silent,
         limits,
     }

@@ -1,6 +1,6 @@
 //! The change of times.
 
-use super::{Finding, Unmatched};
+use super::{Correction, Finding, Unmatched};
 use crate::summary::{Repeat, Setting, Summary, ThroughputRow, repeats};
 use serde::Serialize;
 
@@ -9,23 +9,30 @@ use serde::Serialize;
 pub struct TimeChange {
     /// Both times, with the ratio and its interval.
     pub repeat: Repeat,
-    /// What it shows, of the ratio at equal pace: without one, a slower clock of the processor and a slower program cannot be
-    /// told apart. Nothing where the interval lies within the tolerance or reaches into it, or where either was disturbed.
+    /// Student's t test, two-sided, of the ratio at equal pace being within the tolerance; no p where there is no such ratio, since
+    /// without a pace a slower clock of the processor and a slower program cannot be told apart, or where either was disturbed.
+    pub test: Correction,
+    /// What it shows.
     pub finding: Finding,
+}
+
+impl TimeChange {
+    fn of(repeat: Repeat, tolerance: f64) -> Self {
+        let shift = repeat.paced_shift.filter(|_| !repeat.noisy);
+        // No number of visits bounds the p of a t test.
+        let test = Correction::of(shift.and_then(|shift| shift.p_beyond(tolerance)), 0.0);
+        Self { repeat, test, finding: Finding::NoDifference }
+    }
+
+    pub(super) fn conclude(&mut self, alpha: f64) {
+        let change = self.repeat.paced_shift.map(|shift| if shift.rises() { 1.0 } else { -1.0 });
+        self.finding = self.test.finding(change, false, alpha);
+    }
 }
 
 /// All times that both have.
 pub(super) fn times(a: &Summary, b: &Summary, tolerance: f64) -> Vec<TimeChange> {
-    let of = |repeat: Repeat| TimeChange { finding: finding(&repeat, tolerance), repeat };
-    repeats(a, b).into_iter().map(of).collect()
-}
-
-fn finding(repeat: &Repeat, tolerance: f64) -> Finding {
-    match repeat.paced_interval.filter(|_| !repeat.noisy) {
-        Some(ends) if ends.low > 1.0 + tolerance => Finding::Worse,
-        Some(ends) if ends.high < 1.0 / (1.0 + tolerance) => Finding::Better,
-        _ => Finding::NoDifference,
-    }
+    repeats(a, b).into_iter().map(|repeat| TimeChange::of(repeat, tolerance)).collect()
 }
 
 /// What one result timed and the other did not.
@@ -51,9 +58,13 @@ pub(super) fn only(summary: &Summary, times: &[TimeChange]) -> Vec<Unmatched> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statistics::Interval;
+    use crate::statistics::{Visited, holm, pool};
 
-    fn repeat(low: f64, high: f64) -> Repeat {
+    /// Three visits of both runs, at equal pace, the second `ratio` times the first give or take a share.
+    fn repeat(ratio: f64, share: f64) -> Repeat {
+        let visits = |about: f64| [about / (1.0 + share), about, about * (1.0 + share)];
+        let visited = Visited::new(&visits(1e6), &visits(ratio * 1e6)).unwrap();
+        let shift = visited.shift(pool([&visited])).unwrap();
         Repeat {
             setting: Setting::default(),
             mode: "train".into(),
@@ -61,30 +72,57 @@ mod tests {
             batch: 8,
             threads: 1,
             first_ns: 1e6,
-            second_ns: 1e6,
-            ratio: (low * high).sqrt(),
+            second_ns: ratio * 1e6,
+            ratio,
             interval: None,
-            paced_ratio: Some((low * high).sqrt()),
-            paced_interval: Some(Interval { low, high }),
+            paced_ratio: Some(ratio),
+            paced_interval: shift.interval(),
+            paced_shift: Some(shift),
             covers_one: None,
             noisy: false,
         }
     }
 
+    /// What a time shows among so many others that are the same.
+    fn among(others: usize, repeat: Repeat) -> Finding {
+        let mut own = TimeChange::of(repeat, 0.05);
+        let p: Vec<f64> = own.test.p.into_iter().chain(std::iter::repeat_n(1.0, others)).collect();
+        own.test.adjusted = own.test.p.and_then(|_| holm(&p).first().copied());
+        own.conclude(0.05);
+        own.finding
+    }
+
     #[test]
-    fn the_whole_interval_must_lie_beyond_the_tolerance() {
-        let of = |low, high| finding(&repeat(low, high), 0.05);
-        assert_eq!(of(1.06, 1.10), Finding::Worse);
-        assert_eq!(of(1.04, 1.10), Finding::NoDifference, "excludes 1, but not by more than the tolerance");
-        assert_eq!(of(0.90, 0.95), Finding::Better);
-        assert_eq!(of(0.90, 0.96), Finding::NoDifference);
+    fn a_time_must_be_shown_to_lie_beyond_the_tolerance() {
+        let of = |ratio, share| among(0, repeat(ratio, share));
+        // t of 97.5 % with four degrees of freedom times √(2/3): the interval is 2.27 shares either way.
+        assert_eq!(of(1.08, 0.01), Finding::Worse);
+        assert_eq!(of(1.07, 0.01), Finding::NoDifference, "excludes 1, but not by more than the tolerance");
+        assert_eq!(of(0.92, 0.01), Finding::Better);
+        assert_eq!(of(0.94, 0.01), Finding::NoDifference);
+        assert_eq!(of(1.5, 0.2), Finding::NoDifference, "so far apart are its visits");
+    }
+
+    #[test]
+    fn one_among_many_must_be_shown_the_better() {
         assert_eq!(
-            finding(&Repeat { paced_interval: None, ..repeat(2.0, 3.0) }, 0.05),
-            Finding::NoDifference
+            (among(0, repeat(1.08, 0.01)), among(9, repeat(1.08, 0.01))),
+            (Finding::Worse, Finding::NoDifference)
         );
-        assert_eq!(finding(&Repeat { noisy: true, ..repeat(2.0, 3.0) }, 0.05), Finding::NoDifference);
+        assert_eq!(among(9, repeat(1.12, 0.01)), Finding::Worse);
+        assert_eq!(among(143, repeat(0.7, 0.01)), Finding::Better);
+    }
+
+    #[test]
+    fn what_was_disturbed_or_has_no_pace_is_not_tested() {
+        for own in
+            [Repeat { noisy: true, ..repeat(2.0, 0.01) }, Repeat { paced_shift: None, ..repeat(2.0, 0.01) }]
+        {
+            assert_eq!(TimeChange::of(own.clone(), 0.05).test, Correction::default());
+            assert_eq!(among(0, own), Finding::NoDifference);
+        }
         // A machine that slowed down is no slower model.
-        let slower = Some(Interval { low: 2.0, high: 3.0 });
-        assert_eq!(finding(&Repeat { interval: slower, ..repeat(0.98, 1.02) }, 0.05), Finding::NoDifference);
+        let slower = Repeat { ratio: 2.5, second_ns: 2.5e6, ..repeat(1.0, 0.01) };
+        assert_eq!(among(0, slower), Finding::NoDifference);
     }
 }
