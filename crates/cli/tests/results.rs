@@ -184,7 +184,7 @@ fn hours(found: &[(&str, &(String, Vec<CellFiles>))]) -> String {
         let finals = cells.iter().filter(|files| files.cell.purpose == Purpose::Final);
         let seeds = finals.map(|files| files.cell.labels.seed).collect::<BTreeSet<_>>().len();
         lines.push(format!(
-            "| `{name}` | {} | {seeds} | {minutes:.1} | [tables]({path}/tables), [figures]({path}/plots) |",
+            "| `{name}` | {} | {seeds} | {minutes:.1} | [tables]({path}/tables), [figures]({path}/plots), [cells]({path}/cells/packed) |",
             cells.len()
         ));
         all += minutes;

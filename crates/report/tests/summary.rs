@@ -296,7 +296,6 @@ fn the_decay_is_the_slope_over_trusted_distances_from_one_on() {
             let mut files = cell("rnn", seed, &[]);
             files.profiles = vec![profile(0, 0.0, true), profile(64, -1.0, false)];
             files.profiles.extend([1, 2, 4, 8].map(|d| profile(d, 0.5 + slope * d as f64, true)));
-            files.profiles.push(ProfileRow { summary: "q90".into(), ..profile(1, 7.0, true) });
             files
         })
         .into();
