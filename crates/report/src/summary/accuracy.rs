@@ -111,6 +111,10 @@ pub struct AccuracyGroup {
     pub selected: Option<Selected>,
     /// Trainable numbers of the model.
     pub parameters: Option<f64>,
+    /// Bytes that the model carries from one step to the next after one sequence of the trained length.
+    pub state_bytes: Option<f64>,
+    /// Sequences of a training step, where the configuration says.
+    pub batch: Option<f64>,
     /// Share of optimizer steps whose gradient clipping changed, over seeds, diverged ones included.
     pub clipped: Estimate,
     /// How the cells ended.
@@ -187,6 +191,8 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         selected: selected(cells),
         scaled: Estimate::default(),
         parameters: largest_fact(cells, "parameters"),
+        state_bytes: largest_fact(cells, "state_bytes"),
+        batch: cells.iter().find_map(|files| files.cell.config.pointer("/train/batch")?.as_f64()),
         clipped: clipped(cells),
         metric,
         length,

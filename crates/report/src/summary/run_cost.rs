@@ -28,6 +28,10 @@ pub struct RunCost {
     pub setting: Setting,
     /// CPU seconds of a run over seeds, wall-clock times threads: training, validation, probes and scoring.
     pub cpu_seconds: Estimate,
+    /// CPU seconds of the optimizer steps of a run that was done, over seeds.
+    pub training: Estimate,
+    /// Whether any of those is of the whole run instead.
+    pub training_estimated: bool,
     /// What solving took; none where no threshold or no steps are known.
     pub to_solve: Option<ToSolve>,
 }
@@ -44,7 +48,15 @@ pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[Accur
         let value = |files: &&CellFiles| {
             Some(SeedValue { seed: files.cell.labels.seed, value: whole_seconds(files)? })
         };
+        let trained: Vec<(u64, (f64, bool))> = runs
+            .iter()
+            .filter(|files| files.cell.status == Status::Done)
+            .filter_map(|files| Some((files.cell.labels.seed, training_seconds(files)?)))
+            .collect();
+        let seconds = trained.iter().map(|(seed, (value, _))| SeedValue { seed: *seed, value: *value });
         Some(RunCost {
+            training: Estimate::new(seconds.collect()),
+            training_estimated: trained.iter().any(|(_, (_, estimated))| *estimated),
             setting: setting.clone(),
             cpu_seconds: Estimate::new(runs.iter().filter_map(value).collect()),
             // What is known by a loss is never solved.

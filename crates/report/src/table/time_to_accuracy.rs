@@ -3,7 +3,7 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, distinct, number_value, success},
-    number,
+    fairness, number,
 };
 use crate::{
     statistics::MedianTime,
@@ -66,6 +66,7 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
          its end, a diverged one as never solving; ≥, never: more than half had not. CPU time: wall-clock times threads."
             .into(),
     );
+    notes.extend(fairness::of_training(&summary.run_costs));
     if rows.iter().any(|row| row.own.estimated) {
         notes.push(
             "~: the run's whole time by the share of its steps, which includes validation, probes and scoring.".into(),
