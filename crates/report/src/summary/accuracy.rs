@@ -1,7 +1,7 @@
 //! Accuracy of a setting over its seeds.
 
 use super::Setting;
-use super::training::{Selected, Stop, median_time, selected, solved_after, stop, waited_steps};
+use super::training::{Selected, Stop, median_steps, selected, solved_after, stop};
 use crate::statistics::{Estimate, MedianTime, SeedValue, Success, mean};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
@@ -61,8 +61,8 @@ impl Counts {
     }
 }
 
-/// Median over seeds of the optimizer steps until solved, by Kaplan & Meier: unsolved runs are at risk until they end, diverged
-/// ones for ever.
+/// Median over seeds of the optimizer steps until solved, by Kaplan & Meier: runs that stopped early unsolved are at risk until they
+/// end, others that did not solve it for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepsToSolve {
     /// The median; none where more than half had not solved it to the end.
@@ -273,7 +273,7 @@ fn steps_to_solve(cells: &[&CellFiles]) -> Option<StepsToSolve> {
     let ran = |files: &&&CellFiles| matches!(files.cell.status, Status::Done | Status::Diverged);
     let runs: Vec<&CellFiles> = cells.iter().filter(ran).copied().collect();
     let solved = runs.iter().filter(|files| solved_after(files).is_some()).count();
-    let MedianTime { median, at_least } = median_time(&runs, waited_steps);
+    let MedianTime { median, at_least } = median_steps(&runs);
     (solved > 0).then_some(StepsToSolve { median, at_least, solved, n: runs.len() })
 }
 

@@ -62,8 +62,9 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
         ));
     }
     notes.push(
-        "Medians by Kaplan–Meier: the first time by which half of the runs had solved it. A run that ended unsolved counts up to \
-         its end, a diverged one as never solving; ≥, never: more than half had not. CPU time: wall-clock times threads."
+        "Medians by Kaplan–Meier: the first time by which half of the runs had solved it. A run that stopped early unsolved \
+         counts up to its end, one that spent its budget as longer than any, a diverged one as never solving it; ≥, never: more \
+         than half had not. CPU time: wall-clock times threads."
             .into(),
     );
     notes.extend(fairness::of_training(&summary.run_costs));
