@@ -149,6 +149,10 @@ fn more_than_half_unsolved_leave_a_bound() {
     assert_eq!(shown(&cells)[1..], ["≥ 1000", "≥ ~ 20.0 s"]);
     cells.push(run(5, 10.0, Some(700.0)));
     assert_eq!(shown(&cells)[1..], ["700", "~ 14.0 s"]);
+    // Two of five are no half, though the others spent their budget of steps in less time than the second took to solve it.
+    let slow = [run(0, 10.0, Some(500.0)), run(1, 100.0, Some(900.0))];
+    let fast = [run(2, 9.0, None), run(3, 10.0, None), run(4, 11.0, None)];
+    assert_eq!(shown(&[&slow[..], &fast].concat()), ["2/5 (12–77 %)", "≥ 1000", "≥ ~ 20.0 s"]);
     let table = named(&[run(0, 10.0, Some(500.0)), lost(1), lost(2)], "time-to-accuracy");
     assert_eq!(only(&table)[3..], ["never", "never"]);
     assert_eq!(field(&table, "cpu_seconds_at_least"), [Value::Number(f64::INFINITY)]);

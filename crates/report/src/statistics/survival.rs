@@ -56,13 +56,19 @@ pub struct MedianTime {
 }
 
 impl MedianTime {
-    /// Of runs that waited; neither of none, and as for [`KaplanMeier::new`]. A run that ended for a reason that has to do with
-    /// how long it would have waited, such as one that diverged, waits for ever: an infinite time.
-    pub fn new(runs: &[Waited]) -> Self {
-        let Some(curve) = KaplanMeier::new(runs) else { return Self::default() };
-        let soonest = runs.iter().map(|run| Waited { reached: run.time.is_finite(), ..*run });
-        let bound = || KaplanMeier::new(&soonest.collect::<Vec<_>>())?.median().or(Some(f64::INFINITY));
-        let median = curve.median();
+    /// Of runs that waited, each with the soonest that it could have reached the threshold: its time, or when it ended. Neither
+    /// of no runs, and as for [`KaplanMeier::new`].
+    ///
+    /// A run that ended for a reason that has to do with how long it would have waited waits for ever: an infinite time. One that
+    /// diverged could not have reached the threshold any sooner.
+    pub fn new(runs: &[(Waited, f64)]) -> Self {
+        let curve = |of: &dyn Fn(&(Waited, f64)) -> Waited| {
+            KaplanMeier::new(&runs.iter().map(of).collect::<Vec<Waited>>())
+        };
+        let Some(waiting) = curve(&|run| run.0) else { return Self::default() };
+        let soonest = curve(&|run| Waited { time: run.1, reached: run.1.is_finite() });
+        let bound = || soonest?.median().or(Some(f64::INFINITY));
+        let median = waiting.median();
         Self { median, at_least: if median.is_none() { bound() } else { None } }
     }
 }
@@ -160,7 +166,8 @@ mod tests {
     #[test]
     fn a_median_or_what_it_is_no_less_than() {
         let of = |reached: &[f64], ended: &[f64]| {
-            let found = MedianTime::new(&runs(reached, ended));
+            let with_end: Vec<_> = runs(reached, ended).into_iter().map(|run| (run, run.time)).collect();
+            let found = MedianTime::new(&with_end);
             (found.median, found.at_least)
         };
         const NEVER: f64 = f64::INFINITY;

@@ -1,7 +1,7 @@
 //! Accuracy of a setting over its seeds.
 
 use super::Setting;
-use super::training::{Selected, Stop, median_time, selected, solved_after, stop, waited_steps};
+use super::training::{Selected, Stop, median_steps, selected, solved_after, stop};
 use crate::statistics::{Estimate, MedianTime, SeedValue, Success, mean};
 use seqbench_record::{CellFiles, Reference, ScoreRow, Status};
 use serde::Serialize;
@@ -61,8 +61,8 @@ impl Counts {
     }
 }
 
-/// Median over seeds of the optimizer steps until solved, by Kaplan & Meier: unsolved runs are at risk until they end, diverged
-/// ones for ever.
+/// Median over seeds of the optimizer steps until solved, by Kaplan & Meier: runs that stopped early unsolved are at risk until they
+/// end, others that did not solve it for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepsToSolve {
     /// The median; none where more than half had not solved it to the end.
@@ -111,6 +111,10 @@ pub struct AccuracyGroup {
     pub selected: Option<Selected>,
     /// Trainable numbers of the model.
     pub parameters: Option<f64>,
+    /// Bytes that the model carries from one step to the next after one sequence of the trained length.
+    pub state_bytes: Option<f64>,
+    /// Sequences of a training step, where the configuration says.
+    pub batch: Option<f64>,
     /// Share of optimizer steps whose gradient clipping changed, over seeds, diverged ones included.
     pub clipped: Estimate,
     /// How the cells ended.
@@ -187,6 +191,8 @@ pub(crate) fn group(setting: &Setting, cells: &[&CellFiles]) -> Option<AccuracyG
         selected: selected(cells),
         scaled: Estimate::default(),
         parameters: largest_fact(cells, "parameters"),
+        state_bytes: largest_fact(cells, "state_bytes"),
+        batch: cells.iter().find_map(|files| files.cell.config.pointer("/train/batch")?.as_f64()),
         clipped: clipped(cells),
         metric,
         length,
@@ -267,7 +273,7 @@ fn steps_to_solve(cells: &[&CellFiles]) -> Option<StepsToSolve> {
     let ran = |files: &&&CellFiles| matches!(files.cell.status, Status::Done | Status::Diverged);
     let runs: Vec<&CellFiles> = cells.iter().filter(ran).copied().collect();
     let solved = runs.iter().filter(|files| solved_after(files).is_some()).count();
-    let MedianTime { median, at_least } = median_time(&runs, waited_steps);
+    let MedianTime { median, at_least } = median_steps(&runs);
     (solved > 0).then_some(StepsToSolve { median, at_least, solved, n: runs.len() })
 }
 

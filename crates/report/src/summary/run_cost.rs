@@ -1,6 +1,6 @@
 //! What a training run costs, and what it costs to solve its task.
 
-use super::training::{median_time, solved_after, steps_run, waited, waited_steps};
+use super::training::{median_steps, median_time, solved_after, steps_run};
 use super::{AccuracyGroup, Setting};
 use crate::statistics::{Estimate, MedianTime, SeedValue, Success};
 use seqbench_record::{CellFiles, Status};
@@ -13,7 +13,8 @@ pub struct ToSolve {
     pub threshold: f64,
     /// Runs that reached it, of those done or diverged.
     pub solved: Success,
-    /// Median optimizer steps by Kaplan & Meier: unsolved runs are at risk until they end, diverged ones for ever.
+    /// Median optimizer steps by Kaplan & Meier: runs that stopped early unsolved are at risk until they end, others that
+    /// did not solve it for ever.
     pub steps: MedianTime,
     /// The same of CPU seconds.
     pub cpu_seconds: MedianTime,
@@ -28,6 +29,10 @@ pub struct RunCost {
     pub setting: Setting,
     /// CPU seconds of a run over seeds, wall-clock times threads: training, validation, probes and scoring.
     pub cpu_seconds: Estimate,
+    /// CPU seconds of the optimizer steps of a run that was done, over seeds.
+    pub training: Estimate,
+    /// Whether any of those is of the whole run instead.
+    pub training_estimated: bool,
     /// What solving took; none where no threshold or no steps are known.
     pub to_solve: Option<ToSolve>,
 }
@@ -44,7 +49,15 @@ pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[Accur
         let value = |files: &&CellFiles| {
             Some(SeedValue { seed: files.cell.labels.seed, value: whole_seconds(files)? })
         };
+        let trained: Vec<(u64, (f64, bool))> = runs
+            .iter()
+            .filter(|files| files.cell.status == Status::Done)
+            .filter_map(|files| Some((files.cell.labels.seed, training_seconds(files)?)))
+            .collect();
+        let seconds = trained.iter().map(|(seed, (value, _))| SeedValue { seed: *seed, value: *value });
         Some(RunCost {
+            training: Estimate::new(seconds.collect()),
+            training_estimated: trained.iter().any(|(_, (_, estimated))| *estimated),
             setting: setting.clone(),
             cpu_seconds: Estimate::new(runs.iter().filter_map(value).collect()),
             // What is known by a loss is never solved.
@@ -57,9 +70,6 @@ pub(crate) fn run_costs(finals: &[(Setting, Vec<&CellFiles>)], accuracy: &[Accur
 fn to_solve(runs: &[&CellFiles]) -> Option<ToSolve> {
     let threshold = runs.iter().find_map(|files| fact(files, "solved_threshold"))?;
     runs.iter().find_map(|files| steps_run(files))?;
-    let cpu_seconds = |files: &CellFiles| {
-        waited(files, |own| Some(seconds_to_solve(own)?.0), |own| Some(training_seconds(own)?.0))
-    };
     let of_solved = |files: &&CellFiles| solved_after(files).is_some();
     let estimated = |files: &&CellFiles| {
         let own = if of_solved(files) { seconds_to_solve(files) } else { training_seconds(files) };
@@ -68,8 +78,12 @@ fn to_solve(runs: &[&CellFiles]) -> Option<ToSolve> {
     Some(ToSolve {
         threshold,
         solved: Success::new(runs.iter().copied().filter(of_solved).count(), runs.len()),
-        steps: median_time(runs, waited_steps),
-        cpu_seconds: median_time(runs, cpu_seconds),
+        steps: median_steps(runs),
+        cpu_seconds: median_time(
+            runs,
+            |files| Some(seconds_to_solve(files)?.0),
+            |files| Some(training_seconds(files)?.0),
+        ),
         estimated: runs.iter().copied().any(|files| estimated(&files)),
     })
 }

@@ -59,27 +59,28 @@ pub(super) fn solved_after(files: &CellFiles) -> Option<f64> {
     files.cell.facts.get("steps_to_solve").copied().filter(|_| files.cell.status == Status::Done)
 }
 
-/// How long a run waited to solve its task, by what it spent until then or, unsolved, in all; none where it does not say.
+/// How long a run waited to solve its task, by what it spent until then or, unsolved, in all, and the soonest that it could have
+/// solved it; none where it does not say.
 ///
 /// A run that diverged waits for ever: it ended because of what it had learnt, and would not have solved the task with more.
 /// Taken as one that merely ended at that step, it would leave those at risk, and an architecture that diverges more often would
-/// seem to solve sooner.
-pub(super) fn waited(
+/// seem to solve sooner. One that spent its whole budget waits longer than any that solved it within: of seconds, in which a
+/// budget of steps ends sooner on an idle machine, it may have spent fewer.
+fn waited(
     files: &CellFiles,
     until_solved: impl Fn(&CellFiles) -> Option<f64>,
     in_all: impl Fn(&CellFiles) -> Option<f64>,
-) -> Option<Waited> {
+) -> Option<(Waited, f64)> {
+    const FOR_EVER: Waited = Waited { time: f64::INFINITY, reached: false };
     if files.cell.status == Status::Diverged {
-        return Some(Waited { time: f64::INFINITY, reached: false });
+        return Some((FOR_EVER, f64::INFINITY));
     }
-    let reached = solved_after(files).is_some();
-    let time = if reached { until_solved(files) } else { in_all(files) };
-    time.map(|time| Waited { time, reached })
-}
-
-/// The same in optimizer steps.
-pub(super) fn waited_steps(files: &CellFiles) -> Option<Waited> {
-    waited(files, solved_after, steps_run)
+    if solved_after(files).is_some() {
+        return until_solved(files).map(|time| (Waited { time, reached: true }, time));
+    }
+    let time = in_all(files)?;
+    let ended = if stopped_early(files).is_some() { Waited { time, reached: false } } else { FOR_EVER };
+    Some((ended, time))
 }
 
 /// Optimizer steps taken; the budget where a run does not say.
@@ -88,8 +89,18 @@ pub(super) fn steps_run(files: &CellFiles) -> Option<f64> {
     fact("steps_run").or_else(|| fact("steps"))
 }
 
-/// The median of how long runs waited; none where one does not say: it is no run that took for ever.
-pub(super) fn median_time(runs: &[&CellFiles], waited: impl Fn(&CellFiles) -> Option<Waited>) -> MedianTime {
-    let waited: Option<Vec<Waited>> = runs.iter().map(|files| waited(files)).collect();
+/// The median of how long runs waited to solve their task, by what they spent until then or, unsolved, in all; none where one does
+/// not say: it is no run that took for ever.
+pub(super) fn median_time(
+    runs: &[&CellFiles],
+    until_solved: impl Fn(&CellFiles) -> Option<f64>,
+    in_all: impl Fn(&CellFiles) -> Option<f64>,
+) -> MedianTime {
+    let waited: Option<Vec<_>> = runs.iter().map(|files| waited(files, &until_solved, &in_all)).collect();
     waited.map_or_else(MedianTime::default, |runs| MedianTime::new(&runs))
+}
+
+/// The same in optimizer steps.
+pub(super) fn median_steps(runs: &[&CellFiles]) -> MedianTime {
+    median_time(runs, solved_after, steps_run)
 }

@@ -3,7 +3,7 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, distinct, estimate, integer, number_cell, success, word},
-    number, training,
+    fairness, number, training,
 };
 use crate::{
     statistics::LEVEL,
@@ -169,6 +169,7 @@ fn notes(summary: &Summary) -> Vec<String> {
     );
     notes.extend(training::selection(rows.iter()));
     notes.extend(training::budget(rows.iter()));
+    notes.extend(fairness::of_accuracy(rows));
     notes.extend(summary.warnings.iter().map(|warning| format!("Beware: {warning}.")));
     notes.extend(build::provenance_note(&summary.provenances, false));
     notes

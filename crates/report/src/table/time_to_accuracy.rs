@@ -3,7 +3,7 @@
 use super::{
     Align, Cell, Table, Value,
     build::{self, Show, column, distinct, number_value, success},
-    number,
+    fairness, number,
 };
 use crate::{
     statistics::MedianTime,
@@ -62,10 +62,12 @@ pub fn time_to_accuracy_table(summary: &Summary) -> Table {
         ));
     }
     notes.push(
-        "Medians by Kaplan–Meier: the first time by which half of the runs had solved it. A run that ended unsolved counts up to \
-         its end, a diverged one as never solving; ≥, never: more than half had not. CPU time: wall-clock times threads."
+        "Medians by Kaplan–Meier: the first time by which half of the runs had solved it. A run that stopped early unsolved \
+         counts up to its end, one that spent its budget as longer than any, a diverged one as never solving it; ≥, never: more \
+         than half had not. CPU time: wall-clock times threads."
             .into(),
     );
+    notes.extend(fairness::of_training(&summary.run_costs));
     if rows.iter().any(|row| row.own.estimated) {
         notes.push(
             "~: the run's whole time by the share of its steps, which includes validation, probes and scoring.".into(),
