@@ -12,6 +12,7 @@ use seqbench_harness::cell::{run_cell, run_kept_cell};
 use seqbench_harness::keep::Keeper;
 use seqbench_harness::run::Findings;
 use seqbench_harness::spec::{CellSpec, GradientSpec, OptimizerSpec, Stage};
+use seqbench_record::rows::to_csv;
 use seqbench_record::{RealDisk, Status};
 use serde_json::json;
 use std::path::Path;
@@ -23,9 +24,19 @@ fn registry() -> Registry {
     Registry::new(&[&&Leaky], &[&toy::Echo])
 }
 
-fn text(mut found: Findings) -> String {
-    found.conditions.clear();
-    format!("{found:?}")
+/// What is written of findings, without what is timed.
+fn text(found: Findings) -> String {
+    let rows = [
+        to_csv(&found.scores),
+        to_csv(&found.curves),
+        to_csv(&found.profiles),
+        to_csv(&found.spectra),
+        to_csv(&found.traces),
+    ];
+    let rows = rows.map(|text| String::from_utf8(text.unwrap()).unwrap());
+    assert!(rows.iter().filter(|text| text.lines().count() > 2).count() >= 3);
+    let record = (found.status, found.reason, found.facts, found.references);
+    format!("{record:?}\n{}", rows.join("\n"))
 }
 
 /// One step after another, each in a run of its own that is told to stop at once; nothing once the run ends by itself.
