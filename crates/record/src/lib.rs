@@ -5,6 +5,7 @@
 pub mod schema;
 
 pub mod claim;
+mod common;
 pub mod disk;
 pub mod error;
 mod files;

@@ -1,11 +1,14 @@
-//! Many cells in few files: `cells.jsonl`, a record a line, and a CSV a kind of row, with the cell in the first column.
+//! Many cells in few files: `cells.jsonl`, on whose first line stands what all records have in common and on each other the
+//! rest of one record, and a CSV a kind of row, with the cell in the first column.
 //! What is only plotted (`curve`, `profile`, `spectrum`, `trace`) is most of the bytes and is compressed.
 
+use crate::common::{beyond, common, together};
 use crate::files::{KINDS, tables};
 use crate::folder::{DIGESTS, Folder, damaged, listed};
 use crate::{Cell, CellFiles, Error, Result, files};
 use csv::StringRecord;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::io::{Read as _, Write as _};
 
@@ -27,18 +30,15 @@ struct Joined {
 /// # Errors
 /// [`Error::Unwritable`] where rows of one kind have other columns than those of the cells before.
 pub(crate) fn encode(cells: &[&CellFiles]) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut records = Vec::new();
     let mut kinds: BTreeMap<&'static str, Joined> = BTreeMap::new();
     for files in cells {
         let id = &files.cell.id;
         let unwritable = |error: &dyn ToString| Error::Unwritable { id: id.clone(), what: error.to_string() };
-        serde_json::to_writer(&mut records, &files.cell).map_err(|error| unwritable(&error))?;
-        records.push(b'\n');
         for (name, bytes) in tables(files).map_err(|error| unwritable(&error))? {
             append(&mut kinds, name, id, &bytes).map_err(|error| unwritable(&error))?;
         }
     }
-    let mut contents = vec![(RECORDS.to_owned(), records)];
+    let mut contents = vec![(RECORDS.to_owned(), records(cells)?)];
     for (name, joined) in kinds {
         let unwritable = |what: String| Error::Unwritable { id: name.to_owned(), what };
         let bytes = joined.writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
@@ -50,6 +50,19 @@ pub(crate) fn encode(cells: &[&CellFiles]) -> Result<Vec<(String, Vec<u8>)>> {
     }
     contents.push((DIGESTS.to_owned(), listed(&contents)));
     Ok(contents)
+}
+
+/// A line of what all have in common, and one of the rest for each.
+fn records(cells: &[&CellFiles]) -> Result<Vec<u8>> {
+    let value = |files: &&CellFiles| {
+        serde_json::to_value(&files.cell)
+            .map_err(|error| Error::Unwritable { id: files.cell.id.clone(), what: error.to_string() })
+    };
+    let values = cells.iter().map(value).collect::<Result<Vec<Value>>>()?;
+    let shared = common(&values);
+    let own = values.iter().map(|value| beyond(&shared, value).unwrap_or_else(|| Value::Object(Map::new())));
+    let lines = std::iter::once(shared.clone()).chain(own).map(|value| format!("{value}\n"));
+    Ok(lines.collect::<String>().into_bytes())
 }
 
 /// Appends the rows of one cell to those of its kind.
@@ -104,12 +117,14 @@ pub(crate) fn decode(folder: &Folder) -> Result<BTreeMap<String, CellFiles>> {
     }
     let path = folder.path.join(RECORDS);
     let mut cells = BTreeMap::new();
-    for (i, line) in folder.need(RECORDS)?.split(|byte| *byte == b'\n').enumerate() {
-        if line.is_empty() {
-            continue;
-        }
-        let cell: Cell = serde_json::from_slice(line)
-            .map_err(|error| damaged(&path, Some(i as u64 + 1), error.to_string()))?;
+    let mut lines = folder.need(RECORDS)?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let fault = |i: usize, error: serde_json::Error| damaged(&path, Some(i as u64 + 1), error.to_string());
+    let shared: Value =
+        serde_json::from_slice(lines.next().unwrap_or_default()).map_err(|error| fault(0, error))?;
+    for (i, line) in lines.enumerate() {
+        let own: Value = serde_json::from_slice(line).map_err(|error| fault(i + 1, error))?;
+        let cell: Cell =
+            serde_json::from_value(together(&shared, own)).map_err(|error| fault(i + 1, error))?;
         let id = cell.id.clone();
         let own = rows.remove(&id).unwrap_or_default();
         // Lines are counted from the first of the cell.

@@ -94,7 +94,8 @@ fn a_damaged_pack_is_named_and_spares_the_cells_beside_it() {
         }),
         ("cells.jsonl: no record of cell b2", |folder| {
             let text = fs::read_to_string(folder.join("cells.jsonl")).unwrap();
-            fs::write(folder.join("cells.jsonl"), text.lines().next().unwrap()).unwrap();
+            let kept: Vec<_> = text.lines().take(2).collect();
+            fs::write(folder.join("cells.jsonl"), kept.join("\n")).unwrap();
             make_digests_fit(folder, &["cells.jsonl", "score.csv"]);
         }),
         ("curve.csv.gz: ", |folder| {

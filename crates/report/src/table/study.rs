@@ -11,6 +11,7 @@ use crate::{
     statistics::{Estimate, LEVEL},
     summary::{EXTRAPOLATES, Measure, StudyEntry, StudyRow, Summary, metric_name, spelled},
 };
+use std::collections::BTreeSet;
 
 /// Fields of a model's column, each behind the model's name.
 const FIELDS: [&str; 16] = [
@@ -206,7 +207,12 @@ fn notes(summary: &Summary) -> Vec<String> {
     let rows = &summary.study.rows;
     let has = |measure: Measure| rows.iter().any(|row| row.measure == measure);
     let seeds = rows.iter().flat_map(|row| &row.entries).filter(|entry| entry.value.n > 0);
-    let seeds = distinct(seeds.map(|entry| entry.value.n as f64)).unwrap_or_else(|| "no".into());
+    let counts: BTreeSet<usize> = seeds.map(|entry| entry.value.n).collect();
+    let seeds = match (counts.first(), counts.last()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (Some(only), _) => only.to_string(),
+        _ => "no".into(),
+    };
     let mut notes = vec![format!(
         "Test stream, {seeds} seeds; ± half the {} % t interval of their mean. A diverged run is unsolved and in no \
          mean.",
