@@ -1,6 +1,6 @@
 //! Many cells in few files: `cells.jsonl`, on whose first line stands what all records have in common and on each other the
-//! rest of one record, and a CSV a kind of row, with the cell in the first column.
-//! What is only plotted (`curve`, `profile`, `spectrum`, `trace`) is most of the bytes and is compressed.
+//! rest of one record, and a CSV a kind of row, with the cell in the first column. Scores are plain text, all else, which is
+//! most of the bytes, is compressed.
 
 use crate::common::{beyond, common, together};
 use crate::files::{KINDS, tables};
@@ -16,7 +16,8 @@ use std::io::{Read as _, Write as _};
 pub(crate) const PACKED: &str = "packed";
 
 const RECORDS: &str = "cells.jsonl";
-const COMPRESSED: [&str; 4] = ["curve.csv", "profile.csv", "spectrum.csv", "trace.csv"];
+/// What is not compressed, for being looked into most.
+const PLAIN: &str = "score.csv";
 
 /// Rows of one kind, of all cells.
 struct Joined {
@@ -42,10 +43,10 @@ pub(crate) fn encode(cells: &[&CellFiles]) -> Result<Vec<(String, Vec<u8>)>> {
     for (name, joined) in kinds {
         let unwritable = |what: String| Error::Unwritable { id: name.to_owned(), what };
         let bytes = joined.writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
-        contents.push(if COMPRESSED.contains(&name) {
-            (format!("{name}.gz"), compress(&bytes).map_err(|error| unwritable(error.to_string()))?)
-        } else {
+        contents.push(if name == PLAIN {
             (name.to_owned(), bytes)
+        } else {
+            (format!("{name}.gz"), compress(&bytes).map_err(|error| unwritable(error.to_string()))?)
         });
     }
     contents.push((DIGESTS.to_owned(), listed(&contents)));

@@ -23,10 +23,10 @@ fn packed_cells_are_read_replaced_and_removed_like_any_other() {
         files,
         [
             "cells.jsonl",
-            "condition.csv",
+            "condition.csv.gz",
             "curve.csv.gz",
             "digests",
-            "memory.csv",
+            "memory.csv.gz",
             "profile.csv.gz",
             "score.csv",
             "spectrum.csv.gz",
