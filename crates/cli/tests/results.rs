@@ -34,7 +34,7 @@ const STUDY: [&str; 12] = [
 const BESIDE: [&str; 2] = ["initialisation", "negative-control"];
 
 /// Experiments that have been given more seeds, for claims, than their committed results have: these are of the first ones.
-const AWAITING: [&str; 1] = ["delayed-recall-vs-lag"];
+const AWAITING: [&str; 2] = ["delayed-recall-vs-lag", "formal-languages"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
