@@ -122,7 +122,7 @@ fn the_table_has_a_row_a_task_and_a_column_a_model() {
         assert!(text.contains(row), "{row}\n{text}");
     }
     for note in [
-        "2, 5 seeds",
+        "2 to 5 seeds",
         "Reach: the largest value that at least 80 % of the seeds solve within the budget",
         "Budget: 3000 optimizer steps a run.",
         "lower is better",
