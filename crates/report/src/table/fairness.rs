@@ -1,6 +1,6 @@
 //! In what the models of a table are equal, and in what they are not: one line below it.
 
-use super::number;
+use super::{digest::distinct, number};
 use crate::statistics::median;
 use crate::summary::{AccuracyGroup, RunCost, Setting, ThroughputRow};
 
@@ -108,16 +108,6 @@ fn sentences(ranges: impl Iterator<Item = Range>) -> Option<String> {
 /// What two rows share that differ in their models alone.
 fn point(setting: &Setting) -> (&str, &str, String) {
     (&setting.experiment, &setting.task, setting.coordinates_text())
-}
-
-fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
-    let mut found = Vec::new();
-    for own in all {
-        if !found.contains(&own) {
-            found.push(own);
-        }
-    }
-    found
 }
 
 /// Least and largest; none below two values.

@@ -41,7 +41,7 @@ pub fn summary_digest(summary: &Summary) -> Vec<Table> {
 }
 
 /// Values in the order of their first appearance, each once.
-fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+pub(super) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut found = Vec::new();
     for value in values {
         if !found.contains(&value) {
