@@ -9,6 +9,7 @@ pub(crate) use efficiency::{Bench, Calibrate, Choose, Compare, Cost, Mode, Regre
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use seqbench_report::table;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -184,6 +185,18 @@ pub(crate) enum Format {
     Latex,
     /// JSON.
     Json,
+}
+
+impl From<Format> for table::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => table::Format::Text,
+            Format::Md => table::Format::Md,
+            Format::Csv => table::Format::Csv,
+            Format::Latex => table::Format::Latex,
+            Format::Json => table::Format::Json,
+        }
+    }
 }
 
 /// `seqbench report`.

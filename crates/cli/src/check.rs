@@ -1,18 +1,19 @@
 //! What makes results trustworthy as a whole, as rules that are checked before any table is printed.
 
-use crate::claims::recorded;
+use crate::claims::hashes;
 use crate::failure::Failure;
 use crate::stored::Stored;
 use crate::survey::{State, Survey, cells};
 use seqbench_core::Registry;
 use seqbench_harness::plan::{Experiment, NUMERICS_VERSION};
 use seqbench_record::{CellFiles, Scan, Store};
+use seqbench_report::claims::Claim;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Version of the rules: changed whenever one is added or decides differently.
-pub(crate) const RULES_VERSION: u32 = 2;
+pub(crate) const RULES_VERSION: u32 = 3;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,8 +38,13 @@ pub(crate) struct Finding {
     pub(crate) text: String,
 }
 
-/// Checks what was read of a results folder against the experiment it keeps.
-pub(crate) fn check(folder: &Path, scan: &Scan, registry: &Registry) -> Result<Vec<Finding>, Failure> {
+/// Checks what was read of a results folder against the experiment it keeps and the claims stated now.
+pub(crate) fn check(
+    folder: &Path,
+    scan: &Scan,
+    stated: &[Claim],
+    registry: &Registry,
+) -> Result<Vec<Finding>, Failure> {
     let store = Store::open(folder);
     let Some(stored) = Stored::read(folder)? else {
         return Err(Failure::usage(format!(
@@ -98,21 +104,25 @@ pub(crate) fn check(folder: &Path, scan: &Scan, registry: &Registry) -> Result<V
             }),
             "nothing of another plan",
         ),
-        claims(&experiment.name, &own),
+        claims(&hashes(stated, &experiment.name), &own),
     ])
 }
 
-/// Claims that have changed since cells of their experiment ran, or were not stated then.
-fn claims(experiment: &str, own: &[&CellFiles]) -> Finding {
-    let stated = recorded(experiment);
-    let (mut changed, mut later) = (BTreeSet::new(), BTreeSet::new());
+/// Claims that have changed since cells of their experiment ran, were not stated then, or are not at hand now.
+fn claims(stated: &BTreeMap<String, String>, own: &[&CellFiles]) -> Finding {
+    let (mut changed, mut later, mut absent) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for files in own {
         let then = &files.cell.provenance.claims;
-        let differs = |(name, hash): &(&String, &String)| stated.get(*name).is_some_and(|now| now != *hash);
-        changed.extend(then.iter().filter(differs).map(|(name, _)| name.clone()));
-        later.extend(stated.keys().filter(|name| !then.contains_key(*name)).cloned());
+        for (name, hash) in then {
+            match stated.get(name) {
+                Some(now) if now != hash => changed.insert(name.as_str()),
+                Some(_) => false,
+                None => absent.insert(name.as_str()),
+            };
+        }
+        later.extend(stated.keys().map(String::as_str).filter(|name| !then.contains_key(*name)));
     }
-    let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    let list = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
     if !changed.is_empty() {
         let text = format!("changed since cells ran, which decide nothing of it now: {}", list(&changed));
         return finding("claims", Gravity::Error, Some(text), "");
@@ -120,7 +130,11 @@ fn claims(experiment: &str, own: &[&CellFiles]) -> Finding {
     let text = (!later.is_empty()).then(|| format!("stated after cells ran: {}", list(&later)));
     let fine =
         if stated.is_empty() { "no claim is decided here" } else { "as they were stated when cells ran" };
-    finding("claims", Gravity::Warning, text, fine)
+    let fine = match absent.is_empty() {
+        true => fine.to_owned(),
+        false => format!("{fine}, but for those that take a --claims to be checked: {}", list(&absent)),
+    };
+    finding("claims", Gravity::Warning, text, &fine)
 }
 
 fn finding(rule: &'static str, gravity: Gravity, found: Option<String>, fine: &str) -> Finding {

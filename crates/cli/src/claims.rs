@@ -1,21 +1,15 @@
 //! The claims that come with the program, so that an installed binary decides them, and those of a person's own.
 
 use crate::failure::Failure;
+use crate::stored::name_of;
 use anyhow::Context;
 use seqbench_core::config::nearest;
 use seqbench_report::claims::{Claim, hopeless};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-macro_rules! embedded {
-    ($($name:literal),* $(,)?) => {
-        /// (name, text) of every claim in `experiments/claims/`, in the order of the lecture.
-        pub(crate) const EMBEDDED: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../../experiments/claims/", $name, ".toml")))),*];
-    };
-}
-
-embedded![
+/// (name, text) of every claim in `experiments/claims/`, in the order of the lecture.
+pub(crate) const EMBEDDED: &[(&str, &str)] = embedded!["experiments/claims":
     "rnn-gradients-vanish",
     "rnn-gradients-explode",
     "clipping-cures-explosion",
@@ -48,10 +42,15 @@ pub(crate) fn built_in() -> Result<Vec<Claim>, Failure> {
     EMBEDDED.iter().map(|(name, text)| parse(name, &format!("{name}.toml (built in)"), text)).collect()
 }
 
-/// Name and hash of the built-in claims that an experiment decides.
-pub(crate) fn recorded(experiment: &str) -> BTreeMap<String, String> {
-    let own = built_in().unwrap_or_default().into_iter().filter(|claim| claim.experiment == experiment);
+/// Name and hash of those claims that an experiment decides.
+pub(crate) fn hashes(claims: &[Claim], experiment: &str) -> BTreeMap<String, String> {
+    let own = claims.iter().filter(|claim| stem(&claim.experiment) == experiment);
     own.map(|claim| (claim.name.clone(), claim.hash())).collect()
+}
+
+/// The name of an experiment that may be given by its file.
+pub(crate) fn stem(experiment: &str) -> String {
+    experiment.strip_suffix(".toml").map_or_else(|| experiment.to_owned(), |path| name_of(Path::new(path)))
 }
 
 /// Which claims to decide together, and the names of those to show: files are a family of their own; built-in claims are
@@ -100,7 +99,8 @@ pub(crate) fn family(asked: &[String]) -> Result<(Vec<Claim>, Vec<String>), Fail
     Ok((claims, shown))
 }
 
-fn read(path: &str) -> Result<Claim, Failure> {
+/// A claim of one's own from its file.
+pub(crate) fn read(path: &str) -> Result<Claim, Failure> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     parse(&stem.unwrap_or_default(), path, &text)
@@ -133,7 +133,7 @@ mod tests {
                 "{}",
                 claim.name
             );
-            assert_eq!(recorded(&claim.experiment)[&claim.name], claim.hash());
+            assert_eq!(hashes(&claims, &claim.experiment)[&claim.name], claim.hash());
         }
         let Err(Failure::Usage(said)) = family(&[format!("{}x", shown[0])]) else { panic!("found") };
         assert!(said.contains(&format!("did you mean `{}`?", shown[0])), "{said}");

@@ -16,15 +16,8 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-macro_rules! embedded {
-    ($($name:literal),* $(,)?) => {
-        /// (name, text) of every experiment in `experiments/`, in the order in which to meet them.
-        pub(crate) const EMBEDDED: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../../experiments/", $name, ".toml")))),*];
-    };
-}
-
-embedded![
+/// (name, text) of every experiment in `experiments/`, in the order in which to meet them.
+pub(crate) const EMBEDDED: &[(&str, &str)] = embedded!["experiments":
     "quick",
     "delayed-recall-vs-lag",
     "delayed-recall-far",

@@ -6,6 +6,7 @@ use anyhow::Context;
 use seqbench_harness::plan::{Cell, Experiment};
 use seqbench_harness::run::Filter;
 use seqbench_record::{CellFiles, Purpose, Status, Store};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) stale: Vec<String>,
     /// Identities of cells that do not stand and have a checkpoint, from which a run goes on.
     pub(crate) unfinished: Vec<String>,
+    /// What is wrong with files that do not read, each once, of however many cells they are.
+    pub(crate) damage: BTreeSet<String>,
 }
 
 /// How many cells of each purpose stand in each state.
@@ -112,11 +115,17 @@ pub(crate) type Counts = BTreeMap<Purpose, BTreeMap<State, usize>>;
 impl<'a> Survey<'a> {
     /// Compares a plan with a store. Filters hold for finals; their trials come with them.
     pub(crate) fn of(experiment: &'a Experiment, store: &Store, wish: Wish<'_>) -> anyhow::Result<Self> {
-        Self::compare(experiment, store, wish, |cell| match store.read(&cell.id) {
+        let damage = RefCell::new(BTreeSet::new());
+        let mut survey = Self::compare(experiment, store, wish, |cell| match store.read(&cell.id) {
             Ok(found) => Ok(of_found(found.as_ref(), cell, wish.retry_failed)),
-            Err(error) if error.is_damage() => Ok((State::Damaged, false, 0.0)),
+            Err(error) if error.is_damage() => {
+                damage.borrow_mut().insert(error.to_string());
+                Ok((State::Damaged, false, 0.0))
+            }
             Err(error) => Err(error).context("cannot read the results"),
-        })
+        })?;
+        survey.damage = damage.into_inner();
+        Ok(survey)
     }
 
     /// The same of cells that have been read already; damaged ones count as missing.
@@ -171,7 +180,7 @@ impl<'a> Survey<'a> {
         let kept =
             |entry: &&Entry<'_>| entry.state.is_wanting() && store.unfinished_path(&entry.cell.id).is_file();
         let unfinished = entries.iter().filter(kept).map(|entry| entry.cell.id.clone()).collect();
-        Ok(Survey { entries, stale: stale(experiment, store)?, unfinished })
+        Ok(Survey { entries, stale: stale(experiment, store)?, unfinished, damage: BTreeSet::new() })
     }
 
     pub(crate) fn counts(&self) -> Counts {

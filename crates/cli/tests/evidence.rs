@@ -78,8 +78,21 @@ fn claims_run_what_is_missing_and_their_verdicts_are_exit_codes() {
     let (code, rows, _) = decided(at, &["low.toml"]);
     assert_eq!((code, &rows[0]["verdict"]), (Some(1), &"open".into()));
     assert!(rows[0]["notes"].as_str().unwrap().contains("changed after 16 of 16 cells ran"), "{rows}");
+    // `check` holds it against its cells where it is given.
+    let said = |arguments: &[&str], code: i32, text: &str| {
+        let command = [&["check", "runs/tiny"], arguments].concat();
+        seqbench(at, &command).assert().code(code).stdout(contains(text));
+    };
+    said(&["--claims", "low.toml"], 1, "changed since cells ran, which decide nothing of it now: low");
+    said(&[], 0, "no claim is decided here, but for those that take a --claims to be checked: low");
+    seqbench(at, &["check", "runs/tiny", "--claims", "lost.toml"])
+        .assert()
+        .code(3)
+        .stderr(contains("cannot read lost.toml"));
     // Results elsewhere are only read.
     state(at, "low.toml", "below = 0.9");
+    said(&["--claims", "low.toml", "--claims", "high.toml"], 0, "stated after cells ran: high");
+    said(&["--claims", "low.toml"], 0, "ok       claims        as they were stated when cells ran\n");
     let (code, rows, _) = decided(at, &["low.toml", "--results", "runs"]);
     assert_eq!((code, &rows[0]["verdict"]), (Some(0), &"supported".into()));
     let (code, rows, _) = decided(at, &["low.toml", "--results", "nowhere"]);

@@ -71,3 +71,26 @@ fn a_folder_without_results_is_refused_before_any_is_packed() {
     assert!(told.contains("there are no results in nowhere") && told.contains("help: "), "{told}");
     assert!(before == files(&folder.path().join("out")));
 }
+
+#[test]
+fn a_damaged_pack_is_told_once_before_its_cells_run_again() {
+    let folder = folder_with(TINY);
+    let (root, results) = (folder.path(), folder.path().join("out"));
+    succeed(root, &["run", "tiny.toml", "--out", "out", "--quiet"]);
+    said(root, &["pack", "out"]);
+    let scores = results.join("cells/packed/score.csv");
+    let whole = std::fs::read(&scores).unwrap();
+    std::fs::write(&scores, &whole[1..]).unwrap();
+    let told = "score.csv: differs from its digest in `digests`; restore the folder from where it came";
+    let times = |text: &str| text.matches(told).count();
+    assert_eq!(times(&said(root, &["status", "out"])), 1);
+    let run = ["run", "tiny.toml", "--out", "out"];
+    let (_, notes) = succeed(root, &[&run[..], &["--dry-run"]].concat());
+    assert_eq!(times(&notes), 1, "{notes}");
+    let (_, notes) = succeed(root, &[&run[..], &["--only", "rnn"]].concat());
+    assert!(notes.find(told) < notes.find("cells to run"), "{notes}");
+    // Restored, it stands beside what ran meanwhile.
+    std::fs::write(&scores, whole).unwrap();
+    let (_, notes) = succeed(root, &run);
+    assert!(notes.contains(&format!("0 cells to run, {TINY_CELLS} stand already")), "{notes}");
+}

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use seqbench_harness::plan::Cell;
 use seqbench_record::{CellFiles, Purpose, Status, Store};
 use seqbench_report::plot::figures;
 use seqbench_report::published::{BUILT_IN, parse};
@@ -33,15 +32,15 @@ const STUDY: [&str; 12] = [
 /// Of these, the ones that stand beside the study's table and not in it: they ask about settings, not architectures.
 const BESIDE: [&str; 2] = ["initialisation", "negative-control"];
 
-/// Experiments that have been given more seeds, for claims, than their committed results have: these are of the first ones.
-const AWAITING: [&str; 2] = ["delayed-recall-vs-lag", "formal-languages"];
+/// A results folder: its path below the repository, and its cells.
+type Committed = (String, Vec<CellFiles>);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// (path below the repository, cells) of every committed results folder.
-fn committed() -> Vec<(String, Vec<CellFiles>)> {
+/// Every committed results folder.
+fn committed() -> Vec<Committed> {
     let mut found = Vec::new();
     for experiment in folders(&root().join("results")) {
         // The comparison with peers has rows of its own kind, and no cells.
@@ -112,8 +111,7 @@ struct Study {
 fn study() -> Study {
     let committed = committed();
     let of = |name: &str| committed.iter().find(|(path, _)| path.starts_with(&format!("results/{name}/")));
-    let found: Vec<(&str, &(String, Vec<CellFiles>))> =
-        STUDY.iter().filter_map(|name| Some((*name, of(name)?))).collect();
+    let found: Vec<(&str, &Committed)> = STUDY.iter().filter_map(|name| Some((*name, of(name)?))).collect();
     let machine = found[0].1.0.rsplit('/').next().unwrap();
     let folder = format!("results/study/{machine}");
     let cells: Vec<CellFiles> = found
@@ -123,8 +121,12 @@ fn study() -> Study {
         .collect();
     let table = table::tables(&cells).into_iter().find(|table| table.name == "study").expect("a study");
     let figure = figures(&cells).into_iter().find(|figure| figure.file_name == "study.svg").expect("a study");
-    let section =
-        format!("![{}]({folder}/study.svg)\n\n{}\n{}", figure.title, table.render(Format::Md), hours(&found));
+    let section = format!(
+        "![{}]({folder}/study.svg)\n\n{}\n{}",
+        figure.title,
+        table.render(Format::Md),
+        hours(&found, &committed)
+    );
     let published = parse("published.toml", BUILT_IN).unwrap();
     let published = table::published_table(&published, &summarise(&cells));
     let files = vec![
@@ -165,29 +167,45 @@ fn efficiency() -> String {
     lines.join("\n")
 }
 
-/// How long each experiment took: the time of its cells, which ran two at a time.
-fn hours(found: &[(&str, &(String, Vec<CellFiles>))]) -> String {
+/// Minutes that experiments took: the time of their cells, of which two ran at once, but where time itself was measured.
+fn minutes(cells: &[CellFiles]) -> f64 {
+    let at_once = |files: &CellFiles| if files.cell.purpose == Purpose::Timing { 1.0 } else { 2.0 };
+    cells.iter().map(|files| files.cell.provenance.wall_seconds / 60.0 / at_once(files)).sum()
+}
+
+/// A row of what experiments took together.
+fn together<'a>(what: &str, all: impl Iterator<Item = &'a Committed>) -> String {
+    format!("| {what} | | | {:.0} | |", all.map(|(_, cells)| minutes(cells)).sum::<f64>())
+}
+
+/// How long each experiment took: those of the study, then all others.
+fn hours(study: &[(&str, &Committed)], committed: &[Committed]) -> String {
     let mut lines = vec![
         "| experiment | cells | seeds | minutes on two cores | rows |".to_owned(),
         "| :--- | ---: | ---: | ---: | :--- |".to_owned(),
     ];
-    let mut all = 0.0;
-    for (name, (path, cells)) in found {
-        let minutes = cells.iter().map(|files| files.cell.provenance.wall_seconds).sum::<f64>() / 120.0;
+    let row = |(path, cells): &Committed| {
         let finals = cells.iter().filter(|files| files.cell.purpose == Purpose::Final);
         let seeds = finals.map(|files| files.cell.labels.seed).collect::<BTreeSet<_>>().len();
-        lines.push(format!(
-            "| `{name}` | {} | {seeds} | {minutes:.1} | [tables]({path}/tables), [figures]({path}/plots), [cells]({path}/cells/packed) |",
-            cells.len()
-        ));
-        all += minutes;
-    }
-    lines.push(format!("| together | | | {all:.0} | |\n"));
-    let made = &found[0].1.1[0].cell.provenance;
-    let all = found.iter().flat_map(|(_, (_, cells))| cells);
-    let revisions: BTreeSet<&str> = all.map(|files| files.cell.provenance.revision.as_str()).collect();
+        let seeds = if seeds == 0 { "–".to_owned() } else { seeds.to_string() };
+        format!(
+            "| `{}` | {} | {seeds} | {:.1} | [tables]({path}/tables), [figures]({path}/plots), [cells]({path}/cells/packed) |",
+            path.split('/').nth(1).unwrap(),
+            cells.len(),
+            minutes(cells)
+        )
+    };
+    lines.extend(study.iter().map(|(_, own)| row(own)));
+    lines.push(together("the study", study.iter().map(|(_, own)| *own)));
+    let is_other = |(path, _): &&Committed| study.iter().all(|(_, (own, _))| own != path);
+    lines.extend(committed.iter().filter(is_other).map(row));
+    lines.push(together("all results", committed.iter()));
+    let made = &study[0].1.1[0].cell.provenance;
+    let cells = committed.iter().flat_map(|(_, cells)| cells);
+    let revisions: BTreeSet<&str> = cells.map(|files| files.cell.provenance.revision.as_str()).collect();
     lines.push(format!(
-        "Minutes: half the sum of the cells' own times, two running at once. {} ({}, {}), seqbench {} at {}.\n",
+        "\nMinutes: half the sum of the cells' own times, two running at once; of cells that measure time, which run alone, \
+         their sum. {} ({}, {}), seqbench {} at {}.\n",
         made.processor,
         made.system,
         made.isa,
@@ -281,20 +299,7 @@ fn committed_results_are_those_of_the_committed_experiments() {
         let plan = seqbench_harness::plan::plan(name, &file, &text, &seqbench::builtin(), &[]).unwrap();
         let planned: BTreeSet<&str> = plan.cells().map(|cell| cell.id.as_str()).collect();
         let found: BTreeSet<&str> = cells.iter().map(|files| files.cell.id.as_str()).collect();
-        if AWAITING.contains(&name) {
-            let seeds = cells.iter().map(|files| files.cell.labels.seed + 1).max().unwrap();
-            let missing: Vec<_> = plan.cells().filter(|cell| !found.contains(cell.id.as_str())).collect();
-            assert!(!missing.is_empty(), "{name} awaits nothing: take it off the list");
-            let is_new = |cell: &&&Cell| cell.purpose == Purpose::Final && cell.labels.seed >= seeds;
-            assert_eq!(
-                missing.iter().filter(is_new).count(),
-                missing.len(),
-                "{path} lacks more than new seeds"
-            );
-            assert!(found.is_subset(&planned), "{path} was not made by {file} as it stands");
-        } else {
-            assert!(planned == found, "{path} was not made by {file} as it stands");
-        }
+        assert!(planned == found, "{path} was not made by {file} as it stands");
         let too_long = plan.cells().filter(|cell| cell.beyond.is_some()).map(|cell| cell.id.as_str());
         let skipped = cells.iter().filter(|files| files.cell.status == Status::Skipped);
         let skipped: BTreeSet<&str> = skipped.map(|files| files.cell.id.as_str()).collect();
@@ -303,4 +308,24 @@ fn committed_results_are_those_of_the_committed_experiments() {
             "{path}: skipped is not what the limits say"
         );
     }
+}
+
+/// Bytes of all files below a folder.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => size(&entry.path()),
+            false => entry.metadata().unwrap().len(),
+        })
+        .sum()
+}
+
+#[test]
+fn committed_results_stay_below_twenty_megabytes() {
+    let bytes = size(&root().join("results"));
+    assert!(
+        bytes < 20_000_000,
+        "results/ has {bytes} bytes: pack what is new (`seqbench pack`), or measure less"
+    );
 }

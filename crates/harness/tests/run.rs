@@ -146,6 +146,28 @@ fn finals_run_with_the_rate_that_validation_chose() {
 }
 
 #[test]
+fn trials_of_an_earlier_plan_count_in_the_group_that_asks_for_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let launcher = Threads::new(StandIn::default());
+    let with = |trials: u32| {
+        experiment(&format!(
+            "[defaults]\nseeds = 1\n[train]\nlr = {{ select = [1e-3, 1e-2], trials = {trials} }}\n"
+        ))
+    };
+    run(&with(1), &store, &launcher, &Options::default());
+    let more = with(3);
+    let outcome = run(&more, &store, &launcher, &Options::default());
+    // Of two models: two rates once stand, two more seeds of each and the final run.
+    assert_eq!(outcome, Outcome { done: 10, reused: 4, ..Outcome::default() });
+    for group in &more.groups {
+        let cells = store.cells().unwrap();
+        let own = cells.iter().filter(|files| files.cell.group == group.id);
+        assert_eq!(own.count(), group.trials.len() + group.finals.len());
+    }
+}
+
+#[test]
 fn a_failed_trial_leaves_its_finals_failed_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());

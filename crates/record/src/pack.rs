@@ -1,6 +1,6 @@
 //! Many cells in few files: `cells.jsonl`, on whose first line stands what all records have in common and on each other the
-//! rest of one record, and a CSV a kind of row, with the cell in the first column. Scores are plain text, all else, which is
-//! most of the bytes, is compressed.
+//! rest of one record, and a CSV a kind of row, with the cell in the first column. Scores are plain text where they are not
+//! too many, all else, which is most of the bytes, is compressed.
 
 use crate::common::{beyond, common, together};
 use crate::files::{KINDS, tables};
@@ -18,6 +18,8 @@ pub(crate) const PACKED: &str = "packed";
 const RECORDS: &str = "cells.jsonl";
 /// What is not compressed, for being looked into most.
 const PLAIN: &str = "score.csv";
+/// Bytes from which it is all the same: sites that keep code show no longer tables.
+const READABLE: usize = 512 << 10;
 
 /// Rows of one kind, of all cells.
 struct Joined {
@@ -43,7 +45,7 @@ pub(crate) fn encode(cells: &[&CellFiles]) -> Result<Vec<(String, Vec<u8>)>> {
     for (name, joined) in kinds {
         let unwritable = |what: String| Error::Unwritable { id: name.to_owned(), what };
         let bytes = joined.writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
-        contents.push(if name == PLAIN {
+        contents.push(if name == PLAIN && bytes.len() < READABLE {
             (name.to_owned(), bytes)
         } else {
             (format!("{name}.gz"), compress(&bytes).map_err(|error| unwritable(error.to_string()))?)

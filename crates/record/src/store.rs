@@ -268,6 +268,15 @@ impl Store {
         Ok(known.clone())
     }
 
+    /// What is wrong with `cells/packed`, where it does not read: all its cells then count as missing.
+    pub fn pack_damage(&self) -> Result<Option<Error>> {
+        match self.packed() {
+            Ok(_) => Ok(None),
+            Err(error) if error.is_damage() => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How many things killed processes have left behind, which [`Store::sweep_temporaries`] clears.
     pub fn remains(&self) -> Result<usize> {
         let cells = self.cells_dir();

@@ -120,6 +120,32 @@ fn a_damaged_pack_is_named_and_spares_the_cells_beside_it() {
 }
 
 #[test]
+fn scores_too_many_to_look_into_are_compressed_and_read_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path());
+    let mut long = cell("a1", 2);
+    let row = long.scores[0].clone();
+    long.scores = (0..20_000).map(|n| ScoreRow { n, ..row.clone() }).collect();
+    store.write(&long).unwrap();
+    store.write(&cell("b2", 3)).unwrap();
+    store.pack().unwrap();
+    let files = names(&root.path().join("cells/packed"));
+    assert!(
+        files.contains(&"score.csv.gz".to_owned()) && !files.contains(&"score.csv".to_owned()),
+        "{files:?}"
+    );
+    assert_eq!(Store::open(root.path()).cells().unwrap(), [long, cell("b2", 3)]);
+    // Few again, they are plain again.
+    store.write(&cell("a1", 2)).unwrap();
+    store.pack().unwrap();
+    let files = names(&root.path().join("cells/packed"));
+    assert!(
+        files.contains(&"score.csv".to_owned()) && !files.contains(&"score.csv.gz".to_owned()),
+        "{files:?}"
+    );
+}
+
+#[test]
 fn rows_of_other_columns_are_not_packed() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path());

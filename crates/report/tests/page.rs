@@ -294,7 +294,7 @@ fn a_claim_is_told_in_words_and_leads_to_the_cells_that_decided_it() {
     assert!(text(by_id(&document, "claims")).contains(family));
     let told = text(claims[0]);
     for part in
-        ["0.500 decades [0.250, 0.750] (95 %)", "0.0100", "adjusted 0.0400", "threshold 0.05", "A note."]
+        ["0.500 decades [0.250, 0.750] (95\u{a0}%)", "0.0100", "adjusted 0.0400", "threshold 0.05", "A note."]
     {
         assert!(told.contains(part), "{part} in {told}");
     }

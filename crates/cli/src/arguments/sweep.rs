@@ -75,6 +75,10 @@ pub(crate) struct Check {
     /// Results folders.
     #[arg(required = true, value_name = "RESULTS")]
     pub(crate) results: Vec<PathBuf>,
+    /// A file of a claim of one's own that these results decide, to be held against what their cells recorded of it; may
+    /// be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

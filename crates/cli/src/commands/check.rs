@@ -2,6 +2,7 @@
 
 use crate::arguments::Check;
 use crate::check::{Gravity, RULES_VERSION, check};
+use crate::claims::{built_in, read};
 use crate::failure::{Failure, Outcome};
 use crate::terminal;
 use anyhow::Context;
@@ -11,11 +12,15 @@ use serde_json::{Value, json};
 
 /// Prints what each rule found; an error of any is exit code 1.
 pub(crate) fn run(arguments: &Check, registry: &Registry) -> Outcome {
+    let mut stated = built_in()?;
+    for path in &arguments.claims {
+        stated.push(read(path)?);
+    }
     let mut failed = false;
     let mut objects: Vec<Value> = Vec::new();
     for folder in &arguments.results {
         let scan = Store::open(folder).scan().context("cannot read the results")?;
-        let findings = check(folder, &scan, registry)?;
+        let findings = check(folder, &scan, &stated, registry)?;
         failed |= findings.iter().any(|finding| finding.gravity == Gravity::Error);
         if arguments.json {
             objects.push(json!({ "folder": folder.display().to_string(), "findings": findings }));

@@ -1,16 +1,16 @@
 //! `seqbench claims`: what results say of sentences from a lecture or a paper, by tests fixed before the results were.
 
-use crate::arguments::{Claims, FailOn, Format};
-use crate::claims::family;
+use crate::arguments::{Claims, FailOn};
+use crate::claims::{family, stem};
 use crate::commands::run::{cells_of, complete};
 use crate::failure::{Failure, Outcome};
-use crate::stored::{Stored, name_of};
+use crate::stored::Stored;
 use crate::terminal;
 use anyhow::Context;
 use seqbench_core::Registry;
 use seqbench_record::{CellFiles, Store};
 use seqbench_report::claims::{self, Claim, Decision, decide};
-use seqbench_report::table::{self, claims_table};
+use seqbench_report::table::claims_table;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,14 +39,7 @@ pub(crate) fn run(arguments: &Claims, quiet: bool, registry: &Registry) -> Outco
     };
     let own: Vec<Decision> =
         decisions.into_iter().filter(|decision| shown.contains(&decision.name)).collect();
-    let format = match arguments.format {
-        Format::Text => table::Format::Text,
-        Format::Md => table::Format::Md,
-        Format::Csv => table::Format::Csv,
-        Format::Latex => table::Format::Latex,
-        Format::Json => table::Format::Json,
-    };
-    terminal::print(claims_table(&own).render(format).trim_end());
+    terminal::print(claims_table(&own).render(arguments.format.into()).trim_end());
     let fails = |decision: &Decision| match decision.outcome {
         claims::Outcome::Open => true,
         claims::Outcome::Refuted => true,
@@ -78,11 +71,6 @@ fn decide_in(
         }
     }
     Ok(decide(claims, &|experiment| cells.get(experiment).cloned().unwrap_or_default()))
-}
-
-/// The name of an experiment that may be given by its file.
-fn stem(experiment: &str) -> String {
-    experiment.strip_suffix(".toml").map_or_else(|| experiment.to_owned(), |path| name_of(Path::new(path)))
 }
 
 /// The results folder there is; none where nothing is.

@@ -112,7 +112,7 @@ fn plan_one(argument: &str, arguments: &Run, registry: &Registry) -> Result<Plan
         Some(shard) => experiment.shard(shard),
         None => experiment,
     };
-    let claims = claims::recorded(&experiment.name);
+    let claims = claims::hashes(&claims::built_in()?, &experiment.name);
     Ok(Planned { experiment, filters, folder: arguments.out.clone().unwrap_or(folder), claims })
 }
 
@@ -144,6 +144,7 @@ fn dry_run(experiment: &Experiment, filters: &[Filter], store: &Store, arguments
         }
     }
     terminal::print(&dry_end(&survey, jobs(arguments)));
+    survey.damage.iter().for_each(|damage| terminal::note(&format!("warning: {damage}")));
     Ok(())
 }
 
@@ -181,6 +182,10 @@ fn run_one(
 ) -> Result<usize, Failure> {
     let Planned { experiment, filters, folder, claims } = planned;
     let store = Store::open(folder);
+    if let Some(damage) = store.pack_damage().context("cannot read the results")? {
+        // Before everything in it runs again beside it.
+        terminal::note(&format!("warning: {damage}"));
+    }
     let launcher = ProcessLauncher::current(["worker"]).context("cannot find this program")?;
     let options = Options {
         jobs: jobs(arguments),

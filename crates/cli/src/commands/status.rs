@@ -192,6 +192,7 @@ fn text(subject: &Subject, survey: Option<&Survey<'_>>) -> String {
     if !survey.stale.is_empty() {
         said.push(format!("stale:  {} in the folder, of no cell of this plan", survey.stale.len()));
     }
+    said.extend(survey.damage.iter().map(|damage| format!("damage: {damage}")));
     said.join("\n  ")
 }
 
@@ -211,7 +212,7 @@ fn object(subject: &Subject, survey: Option<&Survey<'_>>) -> Value {
     let forecast = survey.forecast();
     let facts = json!({
         "cells": survey.entries.len(), "complete": wanting.is_empty(), "counts": split, "wanting": wanting,
-        "stale": survey.stale, "unfinished": survey.unfinished, "to_run": survey.number(Fate::Runs),
+        "stale": survey.stale, "unfinished": survey.unfinished, "damage": survey.damage, "to_run": survey.number(Fate::Runs),
         "predicted_seconds_left": forecast.predicted, "corrected_seconds_left": forecast.corrected,
         "corrected_by_cells": forecast.taught_by, "wall_seconds_spent": survey.spent(),
     });

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Format, Table};
 use crate::check::{Gravity, check};
+use crate::claims::built_in;
 use crate::experiments::find_results;
 use crate::failure::{Failure, Outcome};
 use crate::terminal;
@@ -20,11 +21,8 @@ pub(crate) fn run(arguments: &Table, registry: &Registry) -> Outcome {
     let cells = cells(scans)?;
     let tables = table::tables(&cells);
     let text = match arguments.format {
-        Format::Text => joined(&tables, table::Format::Text),
-        Format::Md => joined(&tables, table::Format::Md),
-        Format::Csv => joined(&tables, table::Format::Csv),
-        Format::Latex => joined(&tables, table::Format::Latex),
         Format::Json => json(&tables)?,
+        format => joined(&tables, format.into()),
     };
     terminal::print(text.trim_end());
     Ok(())
@@ -32,7 +30,8 @@ pub(crate) fn run(arguments: &Table, registry: &Registry) -> Outcome {
 
 /// Says on the error stream what [`check`] found. Results without their experiment are checked as far as they read.
 fn warn(folder: &Path, scan: &Scan, registry: &Registry) {
-    for finding in check(folder, scan, registry).unwrap_or_default() {
+    let stated = built_in().unwrap_or_default();
+    for finding in check(folder, scan, &stated, registry).unwrap_or_default() {
         if finding.gravity != Gravity::Ok {
             terminal::note(&format!("warning: {}: {}: {}", folder.display(), finding.rule, finding.text));
         }

@@ -243,7 +243,23 @@ impl<'a> Run<'a> {
             }
             self.standing.insert(cell.id.as_str(), now);
         }
+        self.regroup(group)?;
         Ok(Some(claim))
+    }
+
+    /// Takes trials that an earlier version of the plan has run into this one's group, by which tables count them.
+    fn regroup(&self, group: &Group) -> Result<()> {
+        for cell in &group.trials {
+            if !matches!(self.standing.get(cell.id.as_str()), Some(Standing::Stands(_))) {
+                continue;
+            }
+            if let Some(mut files) = self.store.read(&cell.id)?.filter(|files| files.cell.group != cell.group)
+            {
+                files.cell.group.clone_from(&cell.group);
+                self.store.write(&files)?;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves what is missing of a group to the process that has claimed it.

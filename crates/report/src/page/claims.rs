@@ -143,7 +143,12 @@ fn verdict(outcome: Outcome) -> Markup {
 fn effect(own: &Decision) -> String {
     let Some(effect) = own.effect else { return "–".into() };
     let interval = own.interval.map(|ends| {
-        format!(" [{}, {}] ({} %)", short(ends.low), short(ends.high), plain_share(100.0 * own.confidence))
+        format!(
+            " [{}, {}] ({}\u{a0}%)",
+            short(ends.low),
+            short(ends.high),
+            plain_share(100.0 * own.confidence)
+        )
     });
     format!("{}{}{}", short(effect), unit(own), interval.unwrap_or_default())
 }

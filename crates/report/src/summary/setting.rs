@@ -65,10 +65,14 @@ impl Setting {
     }
 }
 
-/// A configuration value as a person writes it: text without quotes, all else as JSON.
+/// A configuration value as a person writes it: text without quotes, `norm 1.0` for `{"norm":1.0}`, all else as JSON.
 pub fn spelled(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            let words: Vec<_> = members.iter().map(|(key, own)| format!("{key} {}", spelled(own))).collect();
+            words.join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -112,4 +116,23 @@ pub(crate) fn ambiguities(groups: &[(Setting, Vec<&CellFiles>)]) -> Vec<String> 
         )
     };
     shared.map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_spelled_as_a_person_writes_them() {
+        let all = [
+            (json!("none"), "none"),
+            (json!(30), "30"),
+            (json!({ "norm": 1.0 }), "norm 1.0"),
+            (json!({ "select": [0.001, 0.01], "trials": 2 }), "select [0.001,0.01], trials 2"),
+        ];
+        for (value, words) in all {
+            assert_eq!(spelled(&value), words);
+        }
+    }
 }

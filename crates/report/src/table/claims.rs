@@ -37,8 +37,9 @@ pub fn claims_table(decisions: &[Decision]) -> Table {
         })
         .collect();
     notes.push(
-        "Effect: the first side less the second, with its interval; p: of the test that was fixed beforehand, corrected by Holm \
-         over all claims that have one. Refuted: the same test the other way round decides. Inconclusive: neither does."
+        "Effect: the first side less the second, with its two-sided interval, uncorrected; p: of the one-sided test that was \
+         fixed beforehand, corrected by Holm over all claims that have one, which alone decides. Refuted: the same test the \
+         other way round does. Inconclusive: neither does."
             .into(),
     );
     build::table("claims", "Claims".into(), notes, decisions, columns)
