@@ -5,7 +5,7 @@
 mod cells;
 
 use cells::*;
-use seqbench_record::{CellFiles, Coordinate, CurveRow, Reference, TimingRow};
+use seqbench_record::{CellFiles, Coordinate, CurveRow, ProfileRow, Reference, TimingRow};
 use seqbench_report::statistics::Draws;
 use seqbench_report::summary::{Comparison, Finding, Limits, compare};
 use seqbench_report::table::{Format, TEXT_WIDTH, Table, comparison_tables};
@@ -67,6 +67,50 @@ fn scores_may_be_identical_where_other_facts_differ() {
     assert!(found.scores[1].same_facts);
     // What is not a number is the same bytes too.
     assert!(of(&b, &b).scores[0].same_facts);
+}
+
+/// Cells with nothing but a profile of two distances, the farther one below rounding.
+fn probed(shift: f64) -> Vec<CellFiles> {
+    let mut cells = result(1, "", 0.0);
+    for files in &mut cells {
+        files.scores.clear();
+        files.curves.clear();
+        let row = |distance: u64, log10_norm: f64| ProfileRow {
+            stage: "init".into(),
+            layer: 0,
+            wrt: "input".into(),
+            distance,
+            log10_norm,
+            log10_relative: f64::NAN,
+            log10_q10: log10_norm,
+            log10_median: log10_norm,
+            log10_q90: log10_norm,
+            trusted: distance == 0,
+        };
+        files.profiles = vec![row(0, -1.0), row(9, -30.0)];
+    }
+    let last = cells.len() - 1;
+    cells[last].profiles[0].log10_norm += shift;
+    cells[last].profiles[1].log10_norm += 7.0 * shift;
+    cells
+}
+
+#[test]
+fn gradients_are_the_same_or_differ_by_so_many_decades_and_are_not_tested() {
+    let a = probed(0.0);
+    let same = of(&a, &a);
+    assert!(!same.is_empty() && same.scores.is_empty() && same.profiles.len() == 6);
+    assert!(same.profiles.iter().all(|row| (row.cells, row.same, row.largest) == (8, 8, Some(0.0))));
+    let found = of(&a, &probed(0.25));
+    let last = found.profiles.last().unwrap();
+    assert_eq!((last.cells, last.same, last.largest), (8, 7, Some(0.25)));
+    assert!(found.profiles[..5].iter().all(|row| row.same == 8));
+    assert!(!found.regressed());
+    let tables = comparison_tables(&found);
+    let text = tables.last().unwrap().render(Format::Text);
+    assert!(text.contains("identical") && text.contains("not tested") && text.contains("0.250"), "{text}");
+    // Cells of another identity are other cells.
+    assert!(of(&a, &renamed(a.clone())).profiles.is_empty());
 }
 
 #[test]

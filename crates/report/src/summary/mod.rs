@@ -27,8 +27,8 @@ mod training;
 pub use accuracy::{AccuracyGroup, Counts, DEFAULT_SOLVED, StepsToSolve, higher_is_better, metric_name};
 pub use choose::{Ability, Choice, Guess, Wish, choose};
 pub use comparison::{
-    Comparison, Correction, DivergedChange, Finding, Limits, Overall, ScoreChange, TimeChange, Unmatched,
-    compare,
+    Comparison, Correction, DivergedChange, Finding, Limits, Overall, ProfileChange, ScoreChange, TimeChange,
+    Unmatched, compare,
 };
 pub use crossovers::Crossover;
 pub use curves::{CurveSeed, LearningCurve};

@@ -7,11 +7,13 @@ use super::{
     number,
 };
 use crate::statistics::{Estimate, Interval, LEVEL, Success};
-use crate::summary::{Comparison, Correction, Finding, Setting, TimeChange, Unmatched, metric_name};
+use crate::summary::{
+    Comparison, Correction, Finding, ProfileChange, Setting, TimeChange, Unmatched, metric_name,
+};
 
-/// Scores and times, each where there are some. What only one of both has stands in the notes of the first table.
+/// Scores, times and gradients, each where there are some. What only one of both has stands in the notes of the first table.
 pub fn comparison_tables(comparison: &Comparison) -> Vec<Table> {
-    let mut tables = vec![scores(comparison), times(comparison)];
+    let mut tables = vec![scores(comparison), times(comparison), profiles(comparison)];
     tables.retain(|table| !table.rows.is_empty());
     if let Some(first) = tables.first_mut() {
         first.notes.extend(only("first", &comparison.only_first));
@@ -236,6 +238,36 @@ fn tested<'a>() -> Vec<build::Build<'a, TimeChange>> {
             word(row.finding.words())
         }),
     ]
+}
+
+fn profiles(comparison: &Comparison) -> Table {
+    let rows = &comparison.profiles;
+    let settings: Vec<&Setting> = rows.iter().map(|row| &row.setting).collect();
+    let mut columns = build::setting_columns(&settings, |row: &ProfileChange| &row.setting);
+    columns.extend([
+        column("cells in both", Align::Right, Show::Always, &["cells"], |row: &ProfileChange| {
+            integer(row.cells as u64)
+        }),
+        column("the same", Align::Right, Show::Always, &["same"], |row: &ProfileChange| {
+            integer(row.same as u64)
+        }),
+        column(
+            "largest difference",
+            Align::Right,
+            Show::Always,
+            &["largest_decades"],
+            |row: &ProfileChange| number_cell(row.largest, number::short),
+        ),
+        column("finding", Align::Left, Show::Always, &["finding"], |row: &ProfileChange| {
+            word(if row.same == row.cells { "identical" } else { "not tested" })
+        }),
+    ]);
+    let notes = vec![
+        "The same: all rows of the profile, as written. Largest difference: of a trusted norm, in decades. Gradients are not \
+         tested: what differs by more than rounding is for a person to judge."
+            .into(),
+    ];
+    build::table("comparison-gradients", "Two results: gradients".into(), notes, rows, columns)
 }
 
 fn times(comparison: &Comparison) -> Table {

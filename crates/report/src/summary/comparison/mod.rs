@@ -8,12 +8,16 @@
 //! Times are a family of their own, at the same α. They answer another question, and there may be a hundred of them: in one
 //! family they would leave no score a p that a handful of seeds can reach. Of two builds that compute the same, which is what
 //! times are compared for, all scores are identical, and α is that of the whole comparison.
+//!
+//! Gradients are held against each other cell by cell, without a test.
 
+mod gradients;
 mod overall;
 mod pairs;
 mod score;
 mod time;
 
+pub use gradients::ProfileChange;
 pub use overall::Overall;
 pub use pairs::Unmatched;
 pub use score::{DivergedChange, ScoreChange};
@@ -79,6 +83,8 @@ pub struct Comparison {
     pub overall: Option<Overall>,
     /// Times that both have.
     pub times: Vec<TimeChange>,
+    /// Gradients that both have.
+    pub profiles: Vec<ProfileChange>,
     /// What only the first has.
     pub only_first: Vec<Unmatched>,
     /// What only the second has.
@@ -109,7 +115,7 @@ impl Comparison {
 
     /// Whether nothing of the two results could be compared.
     pub fn is_empty(&self) -> bool {
-        self.findings().next().is_none()
+        self.findings().next().is_none() && self.profiles.is_empty()
     }
 }
 
@@ -168,6 +174,7 @@ pub fn compare(first: &[CellFiles], second: &[CellFiles], limits: Limits) -> Com
         only_first: [pairs.only_first, time::only(&a, &times)].concat(),
         only_second: [pairs.only_second, time::only(&b, &times)].concat(),
         times,
+        profiles: gradients::profiles(first, second),
         family,
         times_family,
         silent,
