@@ -6,7 +6,6 @@ use anyhow::Context;
 use seqbench_harness::plan::{Cell, Experiment};
 use seqbench_harness::run::Filter;
 use seqbench_record::{CellFiles, Purpose, Status, Store};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -115,16 +114,16 @@ pub(crate) type Counts = BTreeMap<Purpose, BTreeMap<State, usize>>;
 impl<'a> Survey<'a> {
     /// Compares a plan with a store. Filters hold for finals; their trials come with them.
     pub(crate) fn of(experiment: &'a Experiment, store: &Store, wish: Wish<'_>) -> anyhow::Result<Self> {
-        let damage = RefCell::new(BTreeSet::new());
+        let mut damage = BTreeSet::new();
         let mut survey = Self::compare(experiment, store, wish, |cell| match store.read(&cell.id) {
             Ok(found) => Ok(of_found(found.as_ref(), cell, wish.retry_failed)),
             Err(error) if error.is_damage() => {
-                damage.borrow_mut().insert(error.to_string());
+                damage.insert(error.to_string());
                 Ok((State::Damaged, false, 0.0))
             }
             Err(error) => Err(error).context("cannot read the results"),
         })?;
-        survey.damage = damage.into_inner();
+        survey.damage = damage;
         Ok(survey)
     }
 
@@ -145,9 +144,9 @@ impl<'a> Survey<'a> {
         experiment: &'a Experiment,
         store: &Store,
         wish: Wish<'_>,
-        find: impl Fn(&Cell) -> anyhow::Result<(State, bool, f64)>,
+        mut find: impl FnMut(&Cell) -> anyhow::Result<(State, bool, f64)>,
     ) -> anyhow::Result<Self> {
-        let look = |cell: &'a Cell, group| -> anyhow::Result<Entry<'a>> {
+        let mut look = |cell: &'a Cell, group| -> anyhow::Result<Entry<'a>> {
             let too_long = cell.beyond.is_some();
             let (state, stands, wall_seconds) = find(cell)?;
             let fate = match (stands && !wish.fresh, too_long) {

@@ -89,6 +89,13 @@ fn claims_run_what_is_missing_and_their_verdicts_are_exit_codes() {
         .assert()
         .code(3)
         .stderr(contains("cannot read lost.toml"));
+    // Of another experiment, it is held against nothing here.
+    let low = std::fs::read_to_string(at.join("low.toml")).unwrap();
+    std::fs::write(at.join("elsewhere.toml"), low.replace("tiny.toml", "quick")).unwrap();
+    seqbench(at, &["check", "runs/tiny", "--claims", "elsewhere.toml"])
+        .assert()
+        .code(0)
+        .stderr(contains("elsewhere.toml was held against nothing: `quick` decides it"));
     // Results elsewhere are only read.
     state(at, "low.toml", "below = 0.9");
     said(&["--claims", "low.toml", "--claims", "high.toml"], 0, "stated after cells ran: high");
